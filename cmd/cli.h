@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the commands share: options, opening, transactions, messages, exit codes. */
+#ifndef CLI_H
+#define CLI_H
+
+#include <argp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cowdax.h"
+#include "report.h"
+
+struct cli;
+
+enum cli_verb_flags {
+	CLI_CHANGES = 1,	/* changes the image: opened for writing */
+	CLI_OWN_OPEN = 2,	/* works on the image by its name: nothing is opened for it */
+	CLI_OWN_DRY_RUN = 4,	/* --dry-run, if any, is among its own options */
+};
+
+enum cli_option_kind {
+	CLI_FLAG,		/* sets a bool */
+	CLI_SIZE,		/* sets a struct cli_number of bytes */
+	CLI_TEXT,		/* sets a const char * */
+	CLI_IGNORED,		/* sets nothing */
+};
+
+struct cli_number {
+	bool given;
+	uint64_t value;
+};
+
+/** One option of a command, and the field of its arguments that it sets. */
+struct cli_option {
+	const char *name;		/* "offset" for --offset, or NULL */
+	char letter;			/* 'o' for -o, or 0 */
+	bool alias;			/* shown as another form of the option before it */
+	enum cli_option_kind kind;
+	const char *value;		/* what --help calls it; NULL: takes none */
+	size_t field;			/* offset in cli->arguments */
+	/** Called instead, when not NULL. */
+	error_t (*set)(struct argp_state *state, struct cli *cli, char *text);
+	const char *help;
+};
+
+/** One command: the program cowdax-NAME, and a word of cowdax-batch. */
+struct cli_verb {
+	const char *name;		/* as "command" in JSON */
+	const char *program;		/* as messages begin */
+	const char *operands;		/* as --help shows them */
+	const char *summary;		/* the rest of --help */
+	int min_operands, max_operands;	/* beyond IMAGE */
+	unsigned int flags;		/* enum cli_verb_flags */
+	int usage_status, failure_status;	/* of the exit; 0: 2 and 1 */
+	const struct cli_option *options;	/* up to one that is all zeros; may be NULL */
+	size_t arguments_size;		/* of cli->arguments, which start as zeros */
+	/** What makes a complete command line wrong usage; may be NULL. */
+	error_t (*check)(struct argp_state *state, struct cli *cli);
+	/**
+	 * Whether to run in a transaction, which waits for every other writer; NULL: never.
+	 * What makes one change through cli->report.result needs none.
+	 */
+	bool (*wants_transaction)(struct cli *cli);
+	/** Do it.  0, a positive exit status, or -errno with cli->error set. */
+	int (*run)(struct cli *cli);
+	/** Print what run() did; called before the commit, only with -v, -n or --json. */
+	void (*report)(struct cli *cli);
+};
+
+/** One run of one command. */
+struct cli {
+	const struct cli_verb *verb;
+	char prefix[64];		/* of messages: the program, or the line of a batch */
+	bool quiet, verbose, json, dry_run;
+	bool batch_line;		/* a line of a batch: IMAGE is open already */
+	bool batch_is_stdin;		/* so a line cannot read it */
+	bool in_transaction;		/* a batch's or its own: see cli_in_transaction() */
+	bool commits_early;		/* as it goes on: reported at its end */
+	struct cowdax_open_options open;
+	const char *image;
+	char **operands;		/* beyond IMAGE */
+	int operand_count;
+	void *arguments;
+	struct cowdax *fs;
+	struct report report;
+	struct cowdax_error error;
+};
+
+/** main() of a command. */
+int cli_main(const struct cli_verb *verb, int argc, char **argv);
+/** Make descriptors, signals and the closing of stdout safe; first thing in main(). */
+void cli_start(const char *program, int usage_status, int failure_status);
+
+/** Parse a command line into @cli; 0, ENOMEM, or EINVAL after a message (a batch line). */
+int cli_parse(struct cli *cli, int argc, char **argv);
+/** Run the parsed command on cli->fs, in a transaction where it needs one. */
+int cli_execute(struct cli *cli);
+/** Call @run in a transaction; committed unless it fails, returns a status or it is a dry run. */
+int cli_in_transaction(struct cli *cli, int (*run)(struct cli *cli));
+/** Let go of what cli_parse() and cli_execute() acquired, but not of cli->fs. */
+void cli_release(struct cli *cli);
+
+/** Whether something is to be printed about a change. */
+bool cli_reports(const struct cli *cli);
+/** Print the report of a change that is not committed yet; 0 or -errno. */
+int cli_report(struct cli *cli);
+/** A wants_transaction(): when there are several operands, or a report but no result. */
+bool cli_changes_names(struct cli *cli);
+/** A wants_transaction(): when the file has to be created too. */
+bool cli_creates_file(struct cli *cli);
+/** The inode at @path, which is created (0644) in a transaction when it is missing. */
+int cli_lookup_or_create(struct cli *cli, const char *path, uint64_t *inode);
+
+/** Set cli->error and return @code, a negative errno. */
+int cli_fail(struct cli *cli, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/** The same with strerror(-@code) as the reason. */
+int cli_fail_errno(struct cli *cli, int code, const char *what);
+/** "PROGRAM: warning: …", unless --quiet. */
+void cli_warn(const struct cli *cli, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/** One line on stderr: "PREFIX: TEXT", control characters as "?". */
+void cli_message(const char *prefix, const char *text);
+/** Write out stdout; its failure is the command's. */
+int cli_flush(struct cli *cli);
+/** Write all of it to stdout, past the stdio buffer; 0 or -errno. */
+int cli_write_stdout(const void *bytes, size_t length);
+
+/** A usage error: message, then EINVAL for the parser to return. */
+error_t cli_usage(struct argp_state *state, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/** Parse the size @text given for @what, or complain. */
+error_t cli_parse_size(struct argp_state *state, const char *what, const char *text, uint64_t *value);
+
+#endif

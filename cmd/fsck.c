@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fsck.cowdax: check an image. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fsck_report.h"
+#include "number.h"
+#include "verbs.h"
+
+/* Exit bits of fsck(8) that are used here. */
+enum { UNCORRECTED = 4, OPERATIONAL_ERROR = 8, USAGE_ERROR = 16, CANCELLED = 32 };
+
+struct arguments {
+	bool check_only, safe_repairs, all_repairs;
+	bool backup, check_data, progress;
+	uint64_t progress_fd;		/* 0: a bar on stderr */
+	bool bar_off, bar_shown;
+};
+
+/* What the library's callbacks need. */
+struct callback {
+	struct cli *cli;
+	struct arguments *args;
+};
+
+#define FIELD(name) offsetof(struct arguments, name)
+
+static error_t set_progress(struct argp_state *state, struct cli *cli, char *text)
+{
+	struct arguments *args = cli->arguments;
+
+	args->progress = true;
+	if (number_parse(text, &args->progress_fd) || args->progress_fd > INT32_MAX)
+		return cli_usage(state, "-C: '%s' is not a file descriptor", text);
+	return 0;
+}
+
+/* One thread does it all as yet. */
+static error_t set_threads(struct argp_state *state, struct cli *cli, char *text)
+{
+	uint64_t threads;
+
+	(void)cli;
+	if (number_parse(text, &threads) || threads == 0)
+		return cli_usage(state, "--threads: '%s' is not a number of threads", text);
+	return 0;
+}
+
+static const struct cli_option options[] = {
+	{ .name = "dry-run", .letter = 'n', .field = FIELD(check_only),
+	  .help = "Only check: map the image read-only" },
+	{ .letter = 'p', .field = FIELD(safe_repairs),
+	  .help = "Make safe repairs (not supported yet: they are left)" },
+	{ .letter = 'a', .alias = true, .field = FIELD(safe_repairs) },
+	{ .letter = 'y', .field = FIELD(all_repairs),
+	  .help = "Make all repairs (not supported yet: they are left)" },
+	{ .letter = 'f', .kind = CLI_IGNORED, .help = "Check even if clean, as is always done" },
+	{ .letter = 'C', .value = "FD", .set = set_progress,
+	  .help = "Write progress to this descriptor; 0: as a bar" },
+	{ .name = "threads", .letter = 'j', .value = "N", .set = set_threads,
+	  .help = "Use up to N threads (one is used as yet)" },
+	{ .name = "backup", .letter = 'b', .field = FIELD(backup),
+	  .help = "Use the backup superblock" },
+	{ .name = "check-data", .field = FIELD(check_data),
+	  .help = "Also verify data, where it carries checksums" },
+	{ .letter = 'r', .kind = CLI_IGNORED, .help = "Accepted, and do nothing" },
+	{ .letter = 's', .alias = true, .kind = CLI_IGNORED },
+	{ .letter = 't', .alias = true, .kind = CLI_IGNORED },
+	{ .letter = 'T', .alias = true, .kind = CLI_IGNORED },
+	{ .letter = 'l', .alias = true, .kind = CLI_IGNORED },
+	{ .letter = 'M', .alias = true, .kind = CLI_IGNORED },
+	{ 0 }
+};
+
+static error_t check(struct argp_state *state, struct cli *cli)
+{
+	const struct arguments *args = cli->arguments;
+
+	if (args->check_only + args->safe_repairs + args->all_repairs > 1)
+		return cli_usage(state, "-n, -p (or -a) and -y exclude each other");
+	return 0;
+}
+
+static void wipe_bar(struct arguments *args)
+{
+	if (args->bar_shown)
+		fprintf(stderr, "\r\033[K");
+	args->bar_shown = false;
+}
+
+static void print_problem(void *arg, const struct cowdax_problem *problem)
+{
+	const struct callback *callback = arg;
+
+	wipe_bar(callback->args);
+	fsck_report_problem(callback->cli->image, problem, callback->cli->json);
+}
+
+static void print_progress(void *arg, int pass, uint64_t current, uint64_t maximum)
+{
+	const struct callback *callback = arg;
+	struct arguments *args = callback->args;
+
+	if (args->progress_fd) {
+		dprintf((int)args->progress_fd, "%d %" PRIu64 " %" PRIu64 " %s\n", pass, current,
+			maximum, callback->cli->image);
+		return;
+	}
+	if (args->bar_off)
+		return;
+	args->bar_shown = true;
+	fprintf(stderr, "\rpass %d of 5: %3.0f%%\033[K", pass,
+		maximum ? 100.0 * (double)current / (double)maximum : 100.0);
+}
+
+/* Nothing is being changed, so there is nothing to wind up. */
+static void cancel(int signal_number)
+{
+	static const char message[] = "fsck.cowdax: cancelled\n";
+
+	(void)signal_number;
+	if (write(STDERR_FILENO, message, sizeof(message) - 1) < 0)
+		_exit(CANCELLED | OPERATIONAL_ERROR);
+	_exit(CANCELLED);
+}
+
+static int finish(struct cli *cli, const struct arguments *args,
+		  const struct cowdax_check_summary *summary)
+{
+	if (cli->json || !cli->quiet)
+		fsck_report_summary(cli->image, summary, cli->json);
+	if (summary->clean)
+		return EXIT_SUCCESS;
+	if (args->safe_repairs || args->all_repairs)
+		cli_message(cli->prefix, "repairing is not supported yet: problems are left "
+					 "uncorrected");
+	return UNCORRECTED;
+}
+
+static int run(struct cli *cli)
+{
+	struct arguments *args = cli->arguments;
+	struct callback callback = { .cli = cli, .args = args };
+	const struct cowdax_check_options check_options = {
+		.fs_offset = cli->open.fs_offset,
+		.backup_super = args->backup,
+		.problem = print_problem,
+		.problem_arg = &callback,
+		.progress = args->progress ? print_progress : NULL,
+		.progress_arg = &callback,
+	};
+	struct cowdax_check_summary summary;
+	int ret;
+
+	if (args->check_data)
+		cli_warn(cli, "--check-data: data carries no checksums in this version");
+	args->bar_off = cli->quiet || !isatty(STDERR_FILENO);
+	signal(SIGINT, cancel);
+	signal(SIGTERM, cancel);
+	ret = cowdax_check(cli->image, &check_options, &summary, &cli->error);
+	wipe_bar(args);
+	return ret ? ret : finish(cli, args, &summary);
+}
+
+const struct cli_verb fsck_verb = {
+	.name = "fsck",
+	.program = "fsck.cowdax",
+	.operands = "IMAGE",
+	.summary = "Check IMAGE, all of it, without changing it.  Exit status as fsck(8): 0 clean, "
+		   "4 problems left, 8 could not check, 16 wrong usage, 32 cancelled.",
+	.flags = CLI_OWN_OPEN | CLI_OWN_DRY_RUN,
+	.usage_status = USAGE_ERROR,
+	.failure_status = OPERATIONAL_ERROR,
+	.options = options,
+	.arguments_size = sizeof(struct arguments),
+	.check = check,
+	.run = run,
+};

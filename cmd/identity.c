@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "identity.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <uuid.h>
+
+#include "cli.h"
+
+int identity_parse_uuid(const char *text, uint8_t uuid[16])
+{
+	if (strcmp(text, "random") == 0)
+		uuid_generate(uuid);
+	else if (strcmp(text, "clear") == 0)
+		uuid_clear(uuid);
+	else if (uuid_parse(text, uuid))
+		return -EINVAL;
+	return 0;
+}
+
+/* SOURCE_DATE_EPOCH, or now.  1 when it was set. */
+static int get_time(struct cli *cli, struct timespec *time)
+{
+	const char *epoch = getenv("SOURCE_DATE_EPOCH");
+	long long seconds;
+	char *end;
+
+	if (!epoch || !*epoch) {
+		clock_gettime(CLOCK_REALTIME, time);
+		return 0;
+	}
+	errno = 0;
+	seconds = strtoll(epoch, &end, 10);
+	if (*end || errno || seconds < 0)
+		return cli_fail(cli, -EINVAL, "SOURCE_DATE_EPOCH: '%s' is not a number of seconds",
+				epoch);
+	*time = (struct timespec){ .tv_sec = seconds };
+	return 1;
+}
+
+/* 64-bit FNV-1a: with the same UUID and time the image is the same, byte for byte. */
+static uint64_t derive_seed(const struct cowdax_mkfs_options *options)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325), seconds = (uint64_t)options->time.tv_sec;
+	size_t i;
+
+	for (i = 0; i < sizeof(options->uuid) + sizeof(seconds); i++) {
+		hash ^= i < sizeof(options->uuid) ?
+				options->uuid[i] :
+				seconds >> 8 * (i - sizeof(options->uuid)) & 0xff;
+		hash *= UINT64_C(0x100000001b3);
+	}
+	return hash;
+}
+
+int identity_choose(struct cli *cli, struct cowdax_mkfs_options *options, bool uuid_given)
+{
+	int epoch_given = get_time(cli, &options->time);
+
+	if (epoch_given < 0)
+		return epoch_given;
+	if (!uuid_given)
+		uuid_generate(options->uuid);
+	if (epoch_given && uuid_given) {
+		options->seed = derive_seed(options);
+		return 0;
+	}
+	if (getrandom(&options->seed, sizeof(options->seed), 0) !=
+	    (ssize_t)sizeof(options->seed))
+		return cli_fail_errno(cli, -errno, "random numbers");
+	return 0;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * JSON on a stream, written front to back.  A key is NULL inside a list.
+ * Write errors stay with the stream: see cli_flush().
+ */
+#ifndef JSON_H
+#define JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+
+struct json {
+	FILE *out;
+	bool comma;		/* something stands before in this object or list */
+};
+
+/** Begin a line of output with one object: {"cowdax_json":1,"command":@command. */
+struct json json_begin(FILE *out, const char *command);
+/** End it, and the line. */
+void json_end(struct json *json);
+
+/** Open an object or a list: @bracket is '{' or '['. */
+void json_open(struct json *json, const char *key, char bracket);
+/** Close it: '}' or ']'. */
+void json_close(struct json *json, char bracket);
+
+void json_number(struct json *json, const char *key, uint64_t number);
+void json_bool(struct json *json, const char *key, bool value);
+void json_null(struct json *json, const char *key);
+/** Seconds since 1970 with nine decimals. */
+void json_time(struct json *json, const char *key, const struct timespec *time);
+/** NULL is written as null. */
+void json_string(struct json *json, const char *key, const char *text);
+/**
+ * A name of any bytes.  What is not UTF-8 shows as U+FFFD, a character a byte,
+ * and then a second member KEY_hex (outside lists) holds all bytes of the name.
+ */
+void json_name(struct json *json, const char *key, const char *name, size_t length);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The program of one command; Makemodule.am says which: -DVERB=write_verb. */
+#include "verbs.h"
+
+#ifndef VERB
+#define VERB info_verb	/* for tools that look at this file alone */
+#endif
+
+int main(int argc, char **argv)
+{
+	return cli_main(&VERB, argc, argv);
+}

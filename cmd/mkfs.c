@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* mkfs.cowdax: make an image. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "geometry.h"
+#include "identity.h"
+#include "json.h"
+#include "probe.h"
+#include "verbs.h"
+
+#define DAX_ALIGNMENT ((uint64_t)2 << 20)
+#define WARNINGS_MAX 2
+
+struct arguments {
+	struct cowdax_mkfs_options options;
+	const char *from, *features;
+	bool force, shrink, all_root, uuid_given;
+	struct cowdax_info info;	/* of what was made */
+	char warnings[WARNINGS_MAX][128];
+	int warning_count;
+	struct json json;
+};
+
+#define FIELD(name) offsetof(struct arguments, name)
+
+static error_t set_block_size(struct argp_state *state, struct cli *cli, char *text)
+{
+	struct arguments *args = cli->arguments;
+	uint64_t size;
+
+	if (cli_parse_size(state, "--block-size", text, &size))
+		return EINVAL;
+	if (size < 4096 || size > 65536 || (size & (size - 1)))
+		return cli_usage(state, "--block-size: '%s' is not a power of two from 4096 to "
+				 "65536", text);
+	args->options.block_size = (uint32_t)size;
+	return 0;
+}
+
+static error_t set_label(struct argp_state *state, struct cli *cli, char *text)
+{
+	struct arguments *args = cli->arguments;
+
+	args->options.label = text;
+	if (strlen(text) > COWDAX_LABEL_MAX)
+		return cli_usage(state, "--label: longer than %d bytes", COWDAX_LABEL_MAX);
+	return 0;
+}
+
+static error_t set_uuid(struct argp_state *state, struct cli *cli, char *text)
+{
+	struct arguments *args = cli->arguments;
+
+	args->uuid_given = true;
+	if (identity_parse_uuid(text, args->options.uuid))
+		return cli_usage(state, "--uuid: '%s' is not a UUID, 'random' or 'clear'", text);
+	return 0;
+}
+
+/* 'list-all' lists and leaves, as --help does. */
+static error_t set_features(struct argp_state *state, struct cli *cli, char *text)
+{
+	struct arguments *args = cli->arguments;
+
+	(void)state;
+	args->features = text;
+	if (strcmp(text, "list-all") != 0)
+		return 0;
+	geometry_list_features();
+	exit(EXIT_SUCCESS);
+}
+
+static error_t set_dry_run(struct argp_state *state, struct cli *cli, char *text)
+{
+	(void)state;
+	(void)text;
+	cli->dry_run = true;
+	return 0;
+}
+
+static const struct cli_option options[] = {
+	{ .name = "block-size", .letter = 'b', .value = "SIZE", .set = set_block_size,
+	  .help = "Bytes in a block: 4k (the default) to 64k" },
+	{ .name = "label", .letter = 'L', .value = "TEXT", .set = set_label,
+	  .help = "Name the filesystem, at most 64 bytes" },
+	{ .name = "uuid", .letter = 'U', .value = "UUID|random|clear", .set = set_uuid,
+	  .help = "Its identity (default: random)" },
+	{ .name = "from", .letter = 'd', .kind = CLI_TEXT, .value = "DIR|TAR|-",
+	  .field = FIELD(from), .help = "Fill it (not supported yet)" },
+	{ .name = "force", .letter = 'f', .field = FIELD(force),
+	  .help = "Overwrite the filesystem or partition table that is there" },
+	{ .letter = 'F', .alias = true, .field = FIELD(force) },
+	{ .name = "features", .letter = 'O', .value = "LIST", .set = set_features,
+	  .help = "Turn features on, with ^ off; 'list-all' lists them" },
+	{ .name = "shrink", .field = FIELD(shrink),
+	  .help = "With --from: cut the file to fit (not supported yet)" },
+	{ .name = "all-root", .field = FIELD(all_root), .help = "Let root own everything" },
+	{ .name = "dry-run", .letter = 'N', .set = set_dry_run,
+	  .help = "Print what would be made, change nothing" },
+	{ .letter = 'n', .alias = true, .set = set_dry_run },
+	{ .letter = 'K', .kind = CLI_IGNORED, .help = "Accepted, does nothing" },
+	{ 0 }
+};
+
+static error_t check(struct argp_state *state, struct cli *cli)
+{
+	struct arguments *args = cli->arguments;
+
+	if (args->shrink && !args->from)
+		return cli_usage(state, "--shrink needs --from");
+	if (cli->operand_count == 0)
+		return 0;
+	if (cli_parse_size(state, "SIZE", cli->operands[0], &args->options.size))
+		return EINVAL;
+	return args->options.size ? 0 : cli_usage(state, "SIZE: must not be 0");
+}
+
+static int check_supported(struct cli *cli, const struct arguments *args)
+{
+	if (args->from)
+		return cli_fail(cli, -ENOTSUP, "--from: not supported yet");
+	if (args->features)
+		return cli_fail(cli, -ENOTSUP, "--features: choosing features is not supported yet");
+	return 0;
+}
+
+static char *next_warning(struct arguments *args)
+{
+	return args->warnings[args->warning_count++];
+}
+
+/* What keeps a kernel from ever mapping files of this image directly. */
+static void find_warnings(const struct cli *cli, struct arguments *args)
+{
+	uint64_t start = probe_partition_start(cli->image) + cli->open.fs_offset;
+	long page_size = sysconf(_SC_PAGESIZE);
+
+	if (args->info.block_size != (uint64_t)page_size)
+		snprintf(next_warning(args), sizeof(*args->warnings),
+			 "blocks of %u bytes, but pages of %ld: DAX cannot work",
+			 args->info.block_size, page_size);
+	if (start % DAX_ALIGNMENT)
+		snprintf(next_warning(args), sizeof(*args->warnings),
+			 "starts at byte %llu, not at a multiple of 2 MiB: DAX cannot work",
+			 (unsigned long long)start);
+}
+
+/* Printed before anything is written: where stdout is full or closed, nothing is made. */
+static int announce(struct cli *cli, struct arguments *args)
+{
+	if (cli->json) {
+		args->json = json_begin(stdout, "mkfs");
+		json_name(&args->json, "image", cli->image, strlen(cli->image));
+		json_bool(&args->json, "dry_run", cli->dry_run);
+	} else if (!cli->quiet) {
+		printf("image:        %s%s\n", cli->image,
+		       cli->dry_run ? " (dry run, nothing written)" : "");
+	}
+	return cli_flush(cli);
+}
+
+static void print_json(struct arguments *args)
+{
+	int i;
+
+	geometry_print_json(&args->json, &args->info);
+	json_open(&args->json, "warnings", '[');
+	for (i = 0; i < args->warning_count; i++)
+		json_string(&args->json, NULL, args->warnings[i]);
+	json_close(&args->json, ']');
+}
+
+static void print(const struct cli *cli, struct arguments *args)
+{
+	int i;
+
+	for (i = 0; i < args->warning_count; i++)
+		cli_warn(cli, "%s: %s", cli->image, args->warnings[i]);
+	if (cli->json)
+		print_json(args);
+	else if (!cli->quiet)
+		geometry_print(&args->info);
+}
+
+static int make(struct cli *cli, struct arguments *args)
+{
+	int ret = announce(cli, args);
+
+	if (ret)
+		return ret;
+	ret = cowdax_mkfs(cli->image, &args->options, &args->info, &cli->error);
+	if (!ret) {
+		find_warnings(cli, args);
+		print(cli, args);
+	}
+	if (cli->json)
+		json_end(&args->json);
+	return ret;
+}
+
+static int run(struct cli *cli)
+{
+	struct arguments *args = cli->arguments;
+	int ret;
+
+	args->options.fs_offset = cli->open.fs_offset;
+	args->options.create = true;
+	args->options.dry_run = cli->dry_run;
+	args->options.uid = args->all_root ? 0 : getuid();
+	args->options.gid = args->all_root ? 0 : getgid();
+	ret = check_supported(cli, args);
+	if (!ret)
+		ret = identity_choose(cli, &args->options, args->uuid_given);
+	if (!ret)
+		ret = probe_target(cli, args->force);
+	return ret ? ret : make(cli, args);
+}
+
+const struct cli_verb mkfs_verb = {
+	.name = "mkfs",
+	.program = "mkfs.cowdax",
+	.operands = "DEVICE [SIZE]",
+	.summary = "Make an empty cowdax filesystem in DEVICE, a file or a device of persistent "
+		   "memory; a missing file is created with SIZE bytes.",
+	.max_operands = 1,
+	.flags = CLI_OWN_OPEN | CLI_OWN_DRY_RUN,
+	.options = options,
+	.arguments_size = sizeof(struct arguments),
+	.check = check,
+	.run = run,
+};

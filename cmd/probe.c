@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <blkid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "probe.h"
+
+/* What libblkid looks at in front; a device DAX mapping comes in multiples of it. */
+#define HEAD_BYTES ((size_t)2 << 20)
+
+static const char cowdax_magic[8] = { '\xc0', 'c', 'o', 'w', 'd', 'a', 'x', '\n' };
+
+static int refuse(struct cli *cli, const char *kind, const char *name)
+{
+	return cli_fail(cli, -EEXIST, "%s: contains a %s%s; use --force to overwrite it", cli->image,
+			name, kind);
+}
+
+/* The first line of the file @path, or an empty one. */
+static void read_line(const char *path, char *line, int size)
+{
+	FILE *file = fopen(path, "re");
+
+	*line = '\0';
+	if (!file)
+		return;
+	if (!fgets(line, size, file))
+		*line = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	fclose(file);
+}
+
+static bool is_same_file(const struct stat *st, const char *path)
+{
+	struct stat other;
+
+	return stat(path, &other) == 0 && other.st_dev == st->st_dev && other.st_ino == st->st_ino;
+}
+
+/* A regular file can be in use through a loop device, which takes no lock. */
+static int check_loop_devices(struct cli *cli, const struct stat *st)
+{
+	glob_t devices = { 0 };
+	char backing[4096];
+	size_t i;
+	int ret = 0;
+
+	glob("/sys/block/loop*/loop/backing_file", 0, NULL, &devices);
+	for (i = 0; i < devices.gl_pathc && !ret; i++) {
+		const char *name = devices.gl_pathv[i] + strlen("/sys/block/");
+
+		read_line(devices.gl_pathv[i], backing, sizeof(backing));
+		if (is_same_file(st, backing))
+			ret = cli_fail(cli, -EBUSY, "%s: in use by /dev/%.*s", cli->image,
+				       (int)strcspn(name, "/"), name);
+	}
+	globfree(&devices);
+	return ret;
+}
+
+static int check_swap(struct cli *cli, const struct stat *st)
+{
+	FILE *swaps = fopen("/proc/swaps", "re");
+	char line[4096];
+	int ret = 0;
+
+	while (swaps && !ret && fgets(line, sizeof(line), swaps)) {
+		line[strcspn(line, " \t")] = '\0';
+		if (is_same_file(st, line))
+			ret = cli_fail(cli, -EBUSY, "%s: in use as swap space", cli->image);
+	}
+	if (swaps)
+		fclose(swaps);
+	return ret;
+}
+
+/* A device DAX cannot be read(), so libblkid gets a copy of its head. */
+static int copy_head(struct cli *cli, int device)
+{
+	void *head = mmap(NULL, HEAD_BYTES, PROT_READ, MAP_SHARED, device, 0);
+	int copy = -1, error;
+
+	if (head == MAP_FAILED)
+		return cli_fail_errno(cli, -errno, cli->image);
+	copy = memfd_create("head", MFD_CLOEXEC);
+	if (copy < 0 || pwrite(copy, head, HEAD_BYTES, 0) != (ssize_t)HEAD_BYTES) {
+		error = errno;
+		if (copy >= 0)
+			close(copy);
+		copy = cli_fail_errno(cli, -error, cli->image);
+	}
+	munmap(head, HEAD_BYTES);
+	return copy;
+}
+
+static int ask_blkid(struct cli *cli, blkid_probe probe)
+{
+	const char *name;
+	int ret;
+
+	blkid_probe_enable_superblocks(probe, 1);
+	blkid_probe_enable_partitions(probe, 1);
+	ret = blkid_do_fullprobe(probe);
+	if (ret < 0)
+		return cli_fail(cli, -EIO, "%s: cannot look for filesystems: %s", cli->image,
+				errno ? strerror(errno) : "libblkid failed");
+	if (ret == 1)
+		return 0;
+	if (blkid_probe_lookup_value(probe, "TYPE", &name, NULL) == 0)
+		return refuse(cli, " filesystem or signature", name);
+	if (blkid_probe_lookup_value(probe, "PTTYPE", &name, NULL) == 0)
+		return refuse(cli, " partition table", name);
+	return 0;
+}
+
+static int check_contents(struct cli *cli, int fd, uint64_t size)
+{
+	uint64_t offset = cli->open.fs_offset;
+	char magic[sizeof(cowdax_magic)];
+	blkid_probe probe;
+	int ret;
+
+	if (size <= offset)
+		return 0;
+	if (pread(fd, magic, sizeof(magic), (off_t)offset) == (ssize_t)sizeof(magic) &&
+	    memcmp(magic, cowdax_magic, sizeof(magic)) == 0)
+		return refuse(cli, " filesystem", "cowdax");
+	probe = blkid_new_probe();
+	if (!probe)
+		return cli_fail_errno(cli, -ENOMEM, cli->image);
+	errno = 0;
+	if (blkid_probe_set_device(probe, fd, (blkid_loff_t)offset, (blkid_loff_t)(size - offset)))
+		ret = cli_fail_errno(cli, errno ? -errno : -EIO, cli->image);
+	else
+		ret = ask_blkid(cli, probe);
+	blkid_free_probe(probe);
+	return ret;
+}
+
+static int open_and_check(struct cli *cli, const struct stat *st)
+{
+	int fd = open(cli->image, O_RDONLY | O_CLOEXEC), copy, ret;
+	off_t size;
+
+	if (fd < 0)
+		return cli_fail_errno(cli, -errno, cli->image);
+	if (S_ISCHR(st->st_mode)) {
+		copy = copy_head(cli, fd);
+		close(fd);
+		if (copy < 0)
+			return copy;
+		fd = copy;
+	}
+	size = lseek(fd, 0, SEEK_END);
+	if (size < 0)
+		ret = cli_fail_errno(cli, -errno, cli->image);
+	else
+		ret = check_contents(cli, fd, (uint64_t)size);
+	close(fd);
+	return ret;
+}
+
+int probe_target(struct cli *cli, bool force)
+{
+	struct stat st;
+	int ret = 0;
+
+	if (stat(cli->image, &st) < 0)
+		return errno == ENOENT ? 0 : cli_fail_errno(cli, -errno, cli->image);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode) && !S_ISCHR(st.st_mode))
+		return cli_fail(cli, -EINVAL, "%s: neither a regular file nor a device", cli->image);
+	if (S_ISREG(st.st_mode))
+		ret = check_loop_devices(cli, &st);
+	if (!ret)
+		ret = check_swap(cli, &st);
+	if (ret || force)
+		return ret;
+	return open_and_check(cli, &st);
+}
+
+uint64_t probe_partition_start(const char *path)
+{
+	char name[64], sectors[32];
+	struct stat st;
+
+	if (stat(path, &st) < 0 || !S_ISBLK(st.st_mode))
+		return 0;
+	snprintf(name, sizeof(name), "/sys/dev/block/%u:%u/start", major(st.st_rdev),
+		 minor(st.st_rdev));
+	read_line(name, sectors, sizeof(sectors));
+	return strtoull(sectors, NULL, 10) * 512;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a new filesystem would overwrite, and who is using it. */
+#ifndef PROBE_H
+#define PROBE_H
+
+#include <stdint.h>
+
+struct cli;
+
+/**
+ * 0 when a filesystem may be made in cli->image from cli->open.fs_offset on;
+ * -EBUSY for a file that is in use.  Unless @force, -EEXIST for one in which
+ * there is a filesystem or a partition table.  A missing file is fine.
+ */
+int probe_target(struct cli *cli, bool force);
+/** Bytes from the start of the whole disk to that of @path, 0 unless it is a partition. */
+uint64_t probe_partition_start(const char *path);
+
+#endif

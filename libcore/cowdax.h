@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/**
+ * @file cowdax.h
+ * The public interface of libcowdax: a copy-on-write filesystem image on
+ * persistent memory, worked on without mounting it.
+ *
+ * Conventions, unless a function says otherwise:
+ *  - Functions return 0 (or a count >= 0) on success and a negative errno on
+ *    failure; then *error, when the caller passed one, holds a sentence of the
+ *    form "WHAT: reason".  -EUCLEAN means that the image is damaged.
+ *  - Outputs are written only on success.
+ *  - Sizes, offsets and addresses are bytes; addresses count from the start of
+ *    the filesystem, not of the file it lies in.
+ *  - A handle belongs to one thread at a time and to the process that opened
+ *    it.  Threads that work at once open a handle each: the handle is the unit
+ *    of locking.
+ *  - Functions that change the image run in the handle's open transaction, or,
+ *    when none is open, in one of their own that is durable when they return 0.
+ *    When a function fails inside an explicit transaction, that transaction can
+ *    only be aborted.
+ */
+#ifndef COWDAX_H
+#define COWDAX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define COWDAX_NAME_MAX 255		/* bytes in a file name */
+#define COWDAX_LABEL_MAX 64		/* bytes in a label */
+#define COWDAX_TO_END UINT64_MAX	/* "as far as it goes", as a length */
+#define COWDAX_ROOT_INODE 1
+
+struct cowdax;				/* an open image */
+
+/** Why a call failed.  The caller owns it; any function may overwrite it. */
+struct cowdax_error {
+	int code;			/* the negative errno returned */
+	char text[512];			/* "WHAT: reason", no newline */
+};
+
+/** The version of the library, as "1.2.3". */
+const char *cowdax_version(void);
+
+/**
+ * Opt in to have faults on an image's memory (bad media, an image truncated
+ * while in use, a full host disk) reported as -EIO rather than kill the process:
+ * installs a SIGBUS handler, once for the process.  Faults elsewhere go on to
+ * the handler that was there before.
+ */
+int cowdax_catch_faults(void);
+
+/* ---- opening ---------------------------------------------------------- */
+
+enum cowdax_open_flags {
+	COWDAX_RDONLY = 1,		/* map read-only, see one commit for the handle's life */
+	COWDAX_DRY_RUN = 2,		/* compute everything, store nothing (implies RDONLY mapping) */
+	COWDAX_NO_WAIT = 4,		/* -EAGAIN rather than wait for a lock */
+	COWDAX_BACKUP_SUPER = 8,	/* believe the backup superblock */
+};
+
+/** How to open; zeroed means defaults. */
+struct cowdax_open_options {
+	unsigned int flags;		/* enum cowdax_open_flags */
+	uint64_t fs_offset;		/* where the filesystem starts in the image, bytes, a multiple of 512 */
+};
+
+/** Open the image at @path.  @options may be NULL. */
+int cowdax_open(const char *path, const struct cowdax_open_options *options,
+		struct cowdax **fs, struct cowdax_error *error);
+/** Abort what is open and let go of every lock.  NULL is allowed. */
+void cowdax_close(struct cowdax *fs);
+
+/** What stands behind the mapping, and so what "durable" means. */
+enum cowdax_mapping {
+	COWDAX_MAPPING_DEVDAX,		/* device DAX: persistent memory */
+	COWDAX_MAPPING_SYNC,		/* MAP_SYNC file: persistent memory */
+	COWDAX_MAPPING_FORCED,		/* PMEM_IS_PMEM_FORCE=1: treated as persistent memory */
+	COWDAX_MAPPING_PAGE_CACHE,	/* page cache, made durable by msync */
+};
+/** "device DAX", "MAP_SYNC", "forced PM", "page cache". */
+const char *cowdax_mapping_name(enum cowdax_mapping mapping);
+
+/** Facts about an image, see cowdax_info(). */
+struct cowdax_info {
+	uint8_t uuid[16];
+	char label[COWDAX_LABEL_MAX + 1];
+	uint32_t block_size, node_size;
+	uint64_t size;			/* bytes, a multiple of block_size */
+	uint64_t blocks, free_blocks, limbo_blocks, shared_blocks;
+	uint64_t reserved_blocks;	/* held for metadata and small writes; counted in free_blocks */
+	uint64_t inodes;
+	uint64_t transaction;
+	uint64_t compat, ro_compat, incompat;
+	enum cowdax_mapping mapping;
+};
+/** Walks the space tree and limbo: O(extents), not for hot paths. */
+int cowdax_info(struct cowdax *fs, struct cowdax_info *info, struct cowdax_error *error);
+/** The transaction that the handle sees (the open one's number while one is open). */
+uint64_t cowdax_transaction(const struct cowdax *fs);
+/** Block size in bytes. */
+uint32_t cowdax_block_size(const struct cowdax *fs);
+/** One feature by position in @word (0 compat, 1 ro_compat, 2 incompat): its name, or NULL when there is no such feature. */
+const char *cowdax_feature_name(int word, int bit);
+
+/* ---- transactions ----------------------------------------------------- */
+
+/** Start a transaction: holds the commit lock until commit or abort. */
+int cowdax_begin(struct cowdax *fs, struct cowdax_error *error);
+/** Make all of it durable at once.  On failure nothing has changed, except
+ *  after -EIO from the commit's own fence, which says "outcome unknown". */
+int cowdax_commit(struct cowdax *fs, struct cowdax_error *error);
+/** Forget all of it. */
+void cowdax_abort(struct cowdax *fs);
+
+/* ---- iomaps and what an operation did --------------------------------- */
+
+enum cowdax_iomap_type { COWDAX_HOLE, COWDAX_MAPPED, COWDAX_UNWRITTEN };
+enum cowdax_iomap_flags {
+	COWDAX_IOMAP_NEW = 1,		/* allocated by this operation */
+	COWDAX_IOMAP_SHARED = 2,	/* reached through a reference count above one */
+};
+struct cowdax_iomap {
+	uint64_t offset, length;	/* bytes in the file */
+	uint64_t address;		/* bytes in the filesystem; meaningless for a hole */
+	enum cowdax_iomap_type type;
+	unsigned int flags;
+};
+
+/** One turn of the two-map iterator. */
+struct cowdax_step {
+	uint64_t offset, length;	/* what the caller asked for in this turn */
+	struct cowdax_iomap destination;
+	bool has_source;		/* whether a source was looked up at all */
+	struct cowdax_iomap source;
+};
+/** Called for every step, after its bytes are in place, before the commit.
+ *  A NULL step says: the operation starts anew, forget the steps before. */
+typedef void cowdax_step_fn(void *arg, const struct cowdax_step *step);
+
+/** What an operation did; counted up, so zero it first.  As it was after a failure. */
+struct cowdax_result {
+	uint64_t inode;
+	uint64_t offset, length;	/* the range it worked on */
+	uint64_t bytes_written;		/* the caller's bytes */
+	uint64_t bytes_copied;		/* read from a source map */
+	uint64_t bytes_zeroed;		/* zero-filled in new blocks around the caller's bytes */
+	uint64_t bytes_shared;		/* made reachable a second time */
+	uint64_t source_lookups;
+	uint64_t transaction;		/* the commit that holds it */
+	cowdax_step_fn *step;		/* set by the caller, may be NULL */
+	/* Set by the caller, may be NULL: called once all but the commit is done, with
+	 * this result; a negative return aborts.  Not inside an explicit transaction. */
+	int (*ready)(void *step_arg, const struct cowdax_result *result);
+	void *step_arg;			/* for step and ready */
+};
+
+/* ---- names ------------------------------------------------------------- */
+
+/** Path to inode number.  A path is absolute, with or without its leading
+ *  "/"; "ino:N" names an inode.  "." and ".." work; a trailing "/" asks for a
+ *  directory. */
+int cowdax_lookup(struct cowdax *fs, const char *path, uint64_t *inode, struct cowdax_error *error);
+/** Create an empty file; -EEXIST when something has that name. */
+int cowdax_create(struct cowdax *fs, const char *path, mode_t mode, uint64_t *inode, struct cowdax_error *error);
+/** Create a directory; with @parents also those above it, and an existing directory is fine. */
+int cowdax_mkdir(struct cowdax *fs, const char *path, mode_t mode, bool parents, struct cowdax_error *error);
+/** Remove a file, or with @recursive whatever is there; all of it or nothing. */
+int cowdax_remove(struct cowdax *fs, const char *path, bool recursive, struct cowdax_error *error);
+
+struct cowdax_stat {
+	uint64_t inode;
+	uint32_t mode;			/* type and permissions, as in st_mode */
+	uint32_t uid, gid, nlink;
+	uint64_t size;			/* bytes; of a directory: its entries */
+	uint64_t blocks;		/* blocks mapped, of block_size (only from cowdax_stat_blocks) */
+	uint64_t shared_blocks;		/* of these, reached through a count above one */
+	struct timespec atime, mtime, ctime, btime;
+};
+/** Constant time; blocks and shared_blocks are 0. */
+int cowdax_stat(struct cowdax *fs, uint64_t inode, struct cowdax_stat *st, struct cowdax_error *error);
+/** The same with the blocks counted: O(extents). */
+int cowdax_stat_blocks(struct cowdax *fs, uint64_t inode, struct cowdax_stat *st, struct cowdax_error *error);
+
+struct cowdax_dirent {
+	uint64_t inode;
+	uint32_t type;			/* S_IFMT bits */
+	const char *name;		/* valid during the call */
+	size_t name_length;
+};
+/** Return 0 to go on, anything else to stop with that. */
+typedef int cowdax_list_fn(void *arg, const struct cowdax_dirent *entry);
+/** Each entry of a directory, in no useful order, without "." and "..". */
+int cowdax_list(struct cowdax *fs, uint64_t inode, cowdax_list_fn *fn, void *arg, struct cowdax_error *error);
+
+/* ---- data --------------------------------------------------------------- */
+
+/** Bytes read: short only at end of file; holes and unwritten ranges read as zeros. */
+ssize_t cowdax_read(struct cowdax *fs, uint64_t inode, void *buffer, size_t length, uint64_t offset,
+		    struct cowdax_error *error);
+/** Write all of @length bytes at @offset, extending the file as needed. */
+int cowdax_write(struct cowdax *fs, uint64_t inode, const void *buffer, size_t length, uint64_t offset,
+		 struct cowdax_result *result, struct cowdax_error *error);
+
+/** Fill up to @length bytes of @buffer; bytes given, 0 at the end, or -errno. */
+typedef ssize_t cowdax_source_fn(void *arg, void *buffer, size_t length);
+
+/** A write whose bytes come from a stream of known or unknown length. */
+struct cowdax_write_request {
+	const char *path;
+	uint64_t offset;		/* ignored with append */
+	bool append;			/* start at the end of file, as of the commit */
+	bool truncate;			/* the file is just what is written (and zeros up to offset) */
+	bool no_create;			/* -ENOENT rather than create it, mode 0644 */
+	uint64_t length;		/* COWDAX_TO_END, or exactly so many: a source that ends early is -ENODATA and changes nothing */
+	uint64_t chunk;			/* 0: one transaction for all; else one for each so many bytes */
+	cowdax_source_fn *source;
+	void *source_arg;
+};
+/** Write a stream into @request->path: all or nothing unless chunk is set. */
+int cowdax_write_stream(struct cowdax *fs, const struct cowdax_write_request *request,
+			struct cowdax_result *result, struct cowdax_error *error);
+
+/** Where the bytes of a file go to, see cowdax_read_to(); 0 or -errno. */
+typedef int cowdax_sink_fn(void *arg, const void *bytes, size_t length);
+/** Hand [offset, offset+length) (cut at end of file) to @sink piece by piece. */
+int cowdax_read_to(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t length,
+		   cowdax_sink_fn *sink, void *arg, struct cowdax_error *error);
+
+/** Make @dst_path (created when missing) a clone of all of @src_path: constant time. */
+int cowdax_clone(struct cowdax *fs, const char *src_path, const char *dst_path,
+		 struct cowdax_result *result, struct cowdax_error *error);
+/** Share a range, by the rules of FICLONERANGE; length COWDAX_TO_END or 0 is "to the end of src".
+ *  @dst_path is created when missing. */
+int cowdax_clone_range(struct cowdax *fs, const char *src_path, uint64_t src_offset,
+		       const char *dst_path, uint64_t dst_offset, uint64_t length,
+		       struct cowdax_result *result, struct cowdax_error *error);
+
+int cowdax_truncate(struct cowdax *fs, uint64_t inode, uint64_t size,
+		    struct cowdax_result *result, struct cowdax_error *error);
+
+enum cowdax_fallocate_mode {
+	COWDAX_FALLOCATE_UNWRITTEN,	/* allocate, reads as zeros */
+	COWDAX_FALLOCATE_PUNCH,		/* make holes; never changes the size */
+	COWDAX_FALLOCATE_ZERO,		/* zeros: unwritten where whole blocks are covered */
+	COWDAX_FALLOCATE_UNSHARE,	/* private copies of shared blocks; contents unchanged */
+};
+int cowdax_fallocate(struct cowdax *fs, uint64_t inode, enum cowdax_fallocate_mode mode,
+		     uint64_t offset, uint64_t length, bool keep_size,
+		     struct cowdax_result *result, struct cowdax_error *error);
+
+struct cowdax_extent {
+	struct cowdax_iomap map;
+	uint64_t references;		/* pointers to its first block; 0 for a hole */
+};
+/** Return 0 to go on, anything else to stop with that. */
+typedef int cowdax_map_fn(void *arg, const struct cowdax_extent *extent);
+/** The extents of [offset, offset+length) cut at end of file or last extent,
+ *  in file order, holes included, alike and adjacent ones as one. */
+int cowdax_map(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t length,
+	       cowdax_map_fn *fn, void *arg, struct cowdax_error *error);
+
+/* ---- making and checking an image --------------------------------------- */
+
+struct cowdax_mkfs_options {
+	uint32_t block_size;		/* 0: 4096 */
+	uint32_t node_size;		/* 0: the default */
+	uint64_t size;			/* 0: all of the file or device */
+	uint64_t fs_offset;
+	const char *label;		/* NULL: none */
+	uint8_t uuid[16];
+	uint64_t seed;			/* of all checksums: random, or derived from uuid and time */
+	struct timespec time;		/* of the root directory */
+	uint32_t uid, gid;		/* of the root directory */
+	bool dry_run;
+	bool create;			/* create the regular file when it does not exist */
+};
+/** Write an empty filesystem.  The caller has looked for what would be
+ *  overwritten; this refuses only what is mounted or in use (-EBUSY). @info may be NULL. */
+int cowdax_mkfs(const char *path, const struct cowdax_mkfs_options *options,
+		struct cowdax_info *info, struct cowdax_error *error);
+
+/** The smallest filesystem that can be made with this geometry, bytes. */
+uint64_t cowdax_mkfs_min_size(uint32_t block_size, uint32_t node_size);
+
+enum cowdax_severity { COWDAX_NOTE, COWDAX_WARNING, COWDAX_ERROR };
+
+/** One problem found by the checker.  Numbers are UINT64_MAX and strings NULL where they do not apply. */
+struct cowdax_problem {
+	const char *code;		/* stable, e.g. "node-checksum" */
+	enum cowdax_severity severity;
+	const char *message;		/* for people, one line */
+	uint64_t inode;
+	const char *path;
+	uint64_t block;			/* first block concerned */
+	uint64_t count;			/* blocks concerned */
+	uint64_t found, expected;
+};
+typedef void cowdax_problem_fn(void *arg, const struct cowdax_problem *problem);
+/** Passes are 1..5; called now and then, current <= maximum. */
+typedef void cowdax_progress_fn(void *arg, int pass, uint64_t current, uint64_t maximum);
+
+struct cowdax_check_options {
+	uint64_t fs_offset;
+	bool backup_super;
+	cowdax_problem_fn *problem;	/* may be NULL */
+	void *problem_arg;
+	cowdax_progress_fn *progress;	/* may be NULL */
+	void *progress_arg;
+};
+struct cowdax_check_summary {
+	bool clean;
+	uint64_t transaction, blocks, inodes, extents, shared_extents, nodes, problems;
+};
+/** Check an image, mapped read-only: no store, no waiting for writers.
+ *  0 when the check ran to its end (then see summary->clean), negative errno
+ *  when it could not run (not an image, no such file, out of memory). */
+int cowdax_check(const char *path, const struct cowdax_check_options *options,
+		 struct cowdax_check_summary *summary, struct cowdax_error *error);
+/** The table of problem codes: the @index-th code and message, NULL past the end. */
+const char *cowdax_problem_code(size_t index, const char **message);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

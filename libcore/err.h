@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CDX_ERR_H
+#define CDX_ERR_H
+
+#include <errno.h>
+
+#include "cowdax.h"
+
+/*
+ * Note why a call failed and return @code (a negative errno), so that a caller
+ * can write: return cdx_error(error, -EINVAL, "...").  @error may be NULL.
+ */
+int cdx_error(struct cowdax_error *error, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* "@what: strerror(@code)", unless @error already holds a sentence for @code. */
+int cdx_error_errno(struct cowdax_error *error, int code, const char *what);
+
+#endif

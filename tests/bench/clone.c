@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A whole-file clone costs the same whatever the file's extents. */
+#include "bench.h"
+
+#include <stdio.h>
+
+#include "fixture.h"
+
+#define CLONES 50	/* a batch */
+
+static void clones(struct image *image, const char *from, struct side *side)
+{
+	struct cowdax_error error = {0};
+	char to[32];
+
+	for (int i = 0; i < CLONES; i++) {
+		uint64_t started;
+
+		snprintf(to, sizeof(to), "/clone%d", i);
+		started = now();
+		must(cowdax_clone(image->fs, from, to, NULL, &error), &error);
+		side_add(side, started);
+	}
+	for (int i = 0; i < CLONES; i++) {
+		snprintf(to, sizeof(to), "/clone%d", i);
+		must(cowdax_remove(image->fs, to, false, &error), &error);
+	}
+}
+
+void bench_clone(void)
+{
+	static const struct line line = {"whole-file clone, 10^6 extents", "1 extent", AT_MOST, 1.2};
+	struct pair pair = {0};
+	struct image image = {0};
+
+	image_make(&image, "clone", 6 * GIB, true);
+	image_fragmented_file(&image, "/big", 1000000);
+	image_fragmented_file(&image, "/small", 1);
+	for (int batch = -2; batch < repeat(40, 10); batch++) {
+		clones(&image, "/big", &pair.a);
+		clones(&image, "/small", &pair.b);
+		if (batch < 0)
+			pair_clear(&pair);
+		else
+			pair_end_batch(&pair);
+	}
+	report_pair(&line, &pair);
+	pair_clear(&pair);
+	image_remove(&image);
+}

@@ -1,0 +1,230 @@
+#!/usr/bin/env bats
+# What holds for every command.
+
+load helper
+
+# Each command with operands that would work on an image with /a in it.
+commands=(
+    'cowdax-batch image /dev/null' 'cowdax-fallocate image /a --offset=0 --length=1'
+    'cowdax-info image' 'cowdax-ls image' 'cowdax-map image /a' 'cowdax-mkdir image /new'
+    'cowdax-read image /a' 'cowdax-reflink image /a /new' 'cowdax-rm image /a'
+    'cowdax-stat image /a' 'cowdax-truncate image /a 5'
+    'cowdax-write image /a --pattern=1 --length=1'
+)
+
+# every_command STATUS TEXT: each of them fails so.
+every_command() {
+    local command
+
+    for command in "${commands[@]}"; do
+        # shellcheck disable=SC2086 # words
+        fails "$1" "$2" $command || { echo "$command" && return 1; }
+    done
+}
+
+@test "cowdax VERB is cowdax-VERB" {
+    cowdax mkfs -q image 16M
+    echo hello | cowdax write image /a
+    [ "$(cowdax read image /a)" = hello ]
+    cowdax fsck -n image
+    fails 1 'cowdax-read: /nope: No such file' cowdax read image /nope
+    fails 2 'frobnicate: no such command' cowdax frobnicate
+    fails 2 'no such command' cowdax ../../bin/sh
+    fails 2 'missing operand' cowdax
+}
+
+@test "--help, --usage and --version go to stdout, exit 0" {
+    for command in cowdax mkfs.cowdax fsck.cowdax "${commands[@]}"; do
+        program=${command%% *}
+        $program --help | grep -q '^Usage: '
+        $program -? | grep -q '^Usage: '
+        $program --usage | grep -q '^Usage: '
+        $program --version | grep -qE "^$program .*[0-9]+\.[0-9]+"
+        $program -V | grep -q "^$program "
+    done
+}
+
+@test "help that cannot be printed is an error" {
+    for command in cowdax "${commands[@]}"; do
+        fails 1 'standard output: No space left on device' to_full "${command%% *}" --help
+    done
+    fails 8 'standard output: No space left on device' to_full fsck.cowdax --help
+}
+
+@test "an unknown option is wrong usage" {
+    make_image
+    for command in "${commands[@]}"; do
+        # shellcheck disable=SC2086 # words
+        fails 2 "unrecognized option '--frobnicate'" $command --frobnicate
+    done
+}
+
+@test "a missing IMAGE operand is wrong usage" {
+    for command in "${commands[@]}"; do
+        fails 2 'missing operand' "${command%% *}"
+    done
+}
+
+@test "a missing image is named" {
+    every_command 1 'image: No such file or directory'
+}
+
+@test "no permission is an error" {
+    make_image
+    echo x | cowdax-write image /a
+    may_be_damaged
+    chmod 000 image
+    for command in "${commands[@]}"; do
+        got=0
+        # shellcheck disable=SC2086 # words
+        without_override $command 2>stderr || got=$?
+        [ $got = 1 ]
+        grep -Fx "${command%% *}: image: Permission denied" stderr
+    done
+}
+
+@test "an image that may only be read is not written" {
+    make_image
+    echo x | cowdax-write image /a
+    chmod 444 image
+    cp image before
+    for command in cowdax-mkdir cowdax-rm 'cowdax-write --pattern=1 --length=1'; do
+        # shellcheck disable=SC2086 # words
+        without_override $command image /a 2>stderr && false
+        grep -F 'image: Permission denied' stderr
+    done
+    without_override fsck.cowdax -n image
+    cmp image before
+}
+
+@test "an empty file, a foreign file, a directory and a device are not images" {
+    may_be_damaged
+    : >image
+    every_command 1 'image: '
+    bytes 1000000 x >image
+    every_command 1 'image: '
+    seq 100000 >image
+    every_command 1 'image: '
+    rm image
+    mkdir image
+    every_command 1 'image: '
+    rmdir image
+    ln -s /dev/null image
+    every_command 1 'image: '
+    rm image
+    ln -s /dev/zero image
+    every_command 1 'image: '
+}
+
+@test "a FIFO as image does not hang" {
+    mkfifo image
+    may_be_damaged
+    for command in "${commands[@]}"; do
+        # shellcheck disable=SC2086 # words
+        fails 1 'image: ' timeout 10 $command
+    done
+}
+
+@test "a truncated image is an error, and stays as it is" {
+    make_image
+    echo x | cowdax-write image /a
+    may_be_damaged
+    truncate -s 8M image
+    every_command 1 'image: '
+    truncate -s 5000 image
+    every_command 1 'image: '
+    truncate -s 100 image
+    every_command 1 'image: '
+}
+
+@test "an image whose superblocks are gone is an error" {
+    make_image
+    echo x | cowdax-write image /a
+    may_be_damaged
+    bytes 65536 '\0' | splice image 0
+    bytes 65536 '\0' | splice image $((16777216 - 65536))
+    every_command 1 'image: '
+}
+
+@test "the wrong --fs-offset is an error" {
+    make_image
+    echo x | cowdax-write image /a
+    for command in "${commands[@]}"; do
+        # shellcheck disable=SC2086 # words
+        fails 1 'image: ' $command --fs-offset=4096
+        # shellcheck disable=SC2086 # words
+        fails 1 'image: ' $command --fs-offset=4E
+        # shellcheck disable=SC2086 # words
+        fails 2 'multiple of 512' $command --fs-offset=100
+    done
+}
+
+@test "--dry-run changes nothing" {
+    make_image
+    echo x | cowdax-write image /a
+    cp image before
+    for command in "${commands[@]}"; do
+        # shellcheck disable=SC2086 # words
+        $command --dry-run >out
+        cmp image before
+    done
+}
+
+@test "--json prints lines of valid JSON that begin with cowdax_json" {
+    make_image
+    echo x | cowdax-write image /a
+    for command in "${commands[@]}"; do
+        [[ $command != cowdax-batch* ]] || continue
+        # shellcheck disable=SC2086 # words
+        $command --json --dry-run >out
+        [ "$(wc -l <out)" = 1 ]
+        [ "$(jq -r 'keys_unsorted[0]' out)" = cowdax_json ]
+        [ "$(jq .cowdax_json out)" = 1 ]
+        [ "cowdax-$(jq -r .command out)" = "${command%% *}" ]
+    done
+}
+
+@test "a report that cannot be printed is an error, and nothing has changed" {
+    make_image
+    echo x | cowdax-write image /a
+    for command in "${commands[@]}"; do
+        [[ $command != cowdax-batch* ]] || continue
+        # shellcheck disable=SC2086 # words
+        fails_midway 1 'standard output: No space left on device' to_full $command --json
+        # shellcheck disable=SC2086 # words
+        fails_midway 1 'standard output: Broken pipe' to_closed_pipe $command --json
+    done
+}
+
+@test "with stdin, stdout and stderr closed nothing goes into the image" {
+    make_image
+    echo x | cowdax-write image /a
+    cp image before
+    cowdax-read image /nope <&- >&- 2>&- && false
+    cowdax-write image /b <&- >&- 2>&- && false
+    cowdax-ls image <&- >&- 2>&- && false
+    cmp image before
+}
+
+@test "a command waits for a lock, or fails at once with --no-wait" {
+    make_image
+    start_batch --atomic
+    tell 'mkdir /a'
+    fails 1 'cowdax-mkdir: ' cowdax-mkdir --no-wait image /b
+    cowdax-mkdir image /c 3>&- 5>&- 6>&- &
+    waiting=$!
+    end_batch
+    wait $waiting
+    [ "$(cowdax-ls image)" = $'a\nc' ]
+}
+
+@test "readers see the old state while a batch is at work, and are not held up" {
+    make_image
+    echo old | cowdax-write image /a
+    start_batch --atomic
+    tell 'rm /a'
+    [ "$(cowdax-read image /a)" = old ]
+    cowdax-ls --no-wait image | grep -x a
+    end_batch
+    fails 1 '/a: No such file or directory' cowdax-read image /a
+}

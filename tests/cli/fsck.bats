@@ -1,0 +1,148 @@
+#!/usr/bin/env bats
+# fsck.cowdax: exit codes and output.  What it finds is tested in tests/check.
+
+load helper
+
+# An image with a flipped byte in a node: somewhere the checker must look.
+make_damaged_image() {
+    local block got
+
+    make_image 4M
+    for i in {1..50}; do
+        echo "mkdir /folder$i"
+    done | cowdax-batch image --atomic
+    may_be_damaged
+    cp image good
+    for block in {1023..0}; do
+        cp good image
+        bytes 200 '\377' | splice image $((block * 4096 + 100))
+        got=0
+        fsck.cowdax -n image >/dev/null 2>&1 || got=$?
+        [ $got != 4 ] || return 0
+    done
+    return 1
+}
+
+@test "a new image is clean, exit 0" {
+    make_image
+    fsck.cowdax image >out
+    grep -E '^image: clean: transaction [0-9]+, 4096 blocks' out
+}
+
+@test "--json ends with a summary object" {
+    make_image
+    bytes 8192 x | cowdax-write image /a
+    cowdax-reflink image /a /b
+    fsck.cowdax -n --json image | tail -n 1 >summary
+    jq -e '.cowdax_json == 1 and .image == "image" and .clean == true and .problems == 0' summary
+    jq -e '.fixed == 0 and .blocks == 4096 and .inodes == 3 and .extents >= 1' summary
+    jq -e 'has("transaction") and has("shared_extents") and has("nodes")' summary
+}
+
+@test "damage is reported with its code, exit 4" {
+    make_damaged_image
+    run -4 fsck.cowdax -n image
+    [[ "$output" == *"image: "*": "* ]]
+    run -4 fsck.cowdax -n --json image
+    jq -es 'length > 1 and (.[-1].clean == false) and .[-1].problems == length - 1' <<<"$output"
+    jq -es '.[0] | has("code") and has("severity") and has("inode") and has("path") and has("block")
+        and has("count") and has("found") and has("expected") and has("action")' <<<"$output"
+}
+
+@test "asked to repair, it says that problems are left, exit 4" {
+    make_damaged_image
+    for mode in -p -a -y; do
+        got=0
+        fsck.cowdax $mode image >out 2>err || got=$?
+        [ $got = 4 ]
+        grep 'not supported yet: problems are left uncorrected' err
+    done
+}
+
+@test "checking changes nothing, not even of a damaged image" {
+    make_damaged_image
+    cp image before
+    for mode in -n -p -y ''; do
+        run -4 fsck.cowdax $mode image
+    done
+    cmp image before
+}
+
+@test "the options that fsck and systemd hand over are accepted" {
+    make_image
+    fsck.cowdax -a -T -l -M -C0 image
+    fsck.cowdax -f -r -s -t -v -j2 image
+    fsck.cowdax --threads=4 -b image
+    fsck.cowdax --check-data image
+}
+
+@test "-C FD writes lines of pass, current, maximum and device" {
+    make_image
+    fsck.cowdax -C 5 image 5>progress
+    grep -E '^1 [0-9]+ [0-9]+ image$' progress
+    grep -E '^5 [0-9]+ [0-9]+ image$' progress
+    run ! grep -vE '^[1-5] [0-9]+ [0-9]+ image$' progress
+    awk '$2 > $3 { exit 1 }' progress
+}
+
+@test "-C 0 draws no bar where stderr is no terminal" {
+    make_image
+    fsck.cowdax -C 0 image 2>err
+    [ ! -s err ]
+}
+
+@test "fsck -t cowdax comes here" {
+    make_image
+    fsck -t cowdax "$PWD/image"
+    fsck -t cowdax "$PWD/image" -- --json | tail -n 1 | jq -e .clean
+}
+
+@test "what is no image, or not there, is exit 8" {
+    fails 8 'nope: No such file or directory' fsck.cowdax -n nope
+    may_be_damaged
+    : >image
+    fails 8 image fsck.cowdax -n image
+    bytes 100000 x >image
+    fails 8 image fsck.cowdax -n image
+    mkdir folder
+    fails 8 folder fsck.cowdax -n folder
+}
+
+@test "no permission is exit 8" {
+    make_image
+    chmod 000 image
+    got=0
+    without_override fsck.cowdax -n image 2>err || got=$?
+    chmod 600 image
+    [ $got = 8 ]
+    grep -Fx 'fsck.cowdax: image: Permission denied' err
+}
+
+@test "wrong usage is exit 16" {
+    make_image
+    fails 16 'missing operand' fsck.cowdax
+    fails 16 'exclude each other' fsck.cowdax -n -y image
+    fails 16 'extra operand' fsck.cowdax image image
+    fails 16 'not a file descriptor' fsck.cowdax -C x image
+    fails 16 'not a number of threads' fsck.cowdax -j 0 image
+    fails 16 'unrecognized option' fsck.cowdax --frobnicate image
+}
+
+@test "output that cannot be written is exit 8" {
+    make_image
+    fails 8 'standard output: No space left on device' to_full fsck.cowdax -n image
+    fails 8 'standard output: Broken pipe' to_closed_pipe fsck.cowdax -n --json image
+}
+
+@test "a damaged primary superblock is found, and -b checks with the backup" {
+    make_image
+    echo x | cowdax-write image /a
+    may_be_damaged
+    printf 'XXXX' | splice image 16
+    got=0
+    fsck.cowdax -n image >out 2>&1 || got=$?
+    [ $((got & 12)) != 0 ]
+    got=0
+    fsck.cowdax -n -b image >out 2>&1 || got=$?
+    [ $((got & 8)) = 0 ]
+}

@@ -1,0 +1,89 @@
+#!/usr/bin/env bats
+# An image with no space left: errors are clean, and removing always works.
+
+load helper
+
+# Fill the image, by ever smaller files.
+fill() {
+    local length=$((1 << 20)) i=0
+
+    while [ $length -ge 4096 ]; do
+        if cowdax-write image "/fill$i" --pattern=7 --length=$length 2>stderr; then
+            i=$((i + 1))
+        else
+            grep -q 'space left' stderr
+            length=$((length / 2))
+        fi
+    done
+}
+
+@test "a write that does not fit changes nothing" {
+    make_image 4M
+    seq 10000 | cowdax-write image /a
+    fails_midway 1 'space left' cowdax-write image /b --pattern=1 --length=8M
+    fails_midway 1 'space left' cowdax-write image /a --pattern=1 --length=8M
+}
+
+@test "a stream that does not fit changes nothing that can be seen" {
+    make_image 4M
+    echo before | cowdax-write image /a
+    bytes 20000000 x | fails_midway 1 'space left' cowdax-write image /a
+    cowdax-write image /b --pattern=1 --length=1M
+}
+
+@test "on a full image clones, copies of shared blocks and growing fail cleanly" {
+    make_image 4M
+    cowdax-write image /a --pattern=1 --length=1M
+    cowdax-reflink image /a /b
+    fill
+    for i in {1..200}; do
+        cowdax-write image /b --offset=$((i * 4096)) --pattern=2 --length=4096 2>stderr || break
+    done
+    grep 'space left' stderr
+    fails_midway 1 'space left' cowdax-fallocate image /b --unshare --offset=0 --length=1M
+    fails_midway 1 'space left' cowdax-write image /c --pattern=1 --length=1M
+    bytes $((1 << 20)) '\1' | holds /a
+}
+
+@test "removing works on a full image, and gives the space back" {
+    make_image 4M
+    fill
+    cowdax-ls image | sed 's|^|/|' | xargs cowdax-rm image
+    [ -z "$(cowdax-ls image)" ]
+    cowdax-write image /again --pattern=1 --length=2M
+}
+
+@test "punching and truncating work on a full image" {
+    make_image 4M
+    fill
+    cowdax-fallocate image /fill0 --punch --offset=4096 --length=409600
+    cowdax-truncate image /fill1 0
+    cowdax-write image /new --pattern=1 --length=64k
+}
+
+@test "a full image is still listed, read, mapped and checked" {
+    make_image 4M
+    fill
+    bytes $((1 << 20)) '\7' | holds /fill0
+    cowdax-map image /fill0
+    cowdax-info image
+    fsck.cowdax -n image
+}
+
+@test "a full host disk under a sparse image is an error, not a crash" {
+    [ "$(id -u)" = 0 ] || skip "needs root to mount a small tmpfs"
+    mkdir small
+    mount -t tmpfs -o size=4M none small 2>/dev/null || skip "cannot mount here"
+    mkfs.cowdax -q small/image 64M
+    echo before | cowdax-write small/image /a
+    got=0
+    cowdax-write small/image /b --pattern=1 --length=32M 2>stderr || got=$?
+    content=$(cowdax-read small/image /a)
+    checked=0
+    fsck.cowdax -n small/image || checked=$?
+    umount small
+    [ $got = 1 ]
+    [ "$(wc -l <stderr)" = 1 ]
+    [ "$content" = before ]
+    [ $checked = 0 ]
+}

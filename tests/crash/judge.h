@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What must hold of every state that a crash leaves. */
+#ifndef CRASH_JUDGE_H
+#define CRASH_JUDGE_H
+
+#include <stdio.h>
+
+#include "content.h"
+#include "flight.h"
+
+struct judge_options {
+	unsigned int nested;		/* crash again in one of so many first uses; 0: never */
+	unsigned int older;		/* look at the image before in one of so many; 0: never */
+	uint64_t seed;
+	bool full;			/* there may be no space left in the image */
+};
+
+struct judge {
+	struct judge_options options;
+	uint64_t judged;		/* states that were not like one before */
+	uint64_t nested;		/* of these, after a second crash */
+	char why[768];			/* what was wrong with the last one */
+	struct content found;		/* what it shows */
+	struct known *known;		/* what has been judged, by hash */
+	size_t known_count, known_room;
+	struct journal journal;		/* of the first use */
+	struct flight flight;
+	struct states states;
+};
+
+/*
+ * Judge the media as they are, which they are again afterwards.  True when
+ * all is well: then *content is what the image shows.  It may be known from before.
+ */
+bool judge_state(struct judge *judge, uint64_t *content);
+/* The same when a filesystem is being made: there may be none yet. */
+bool judge_remake(struct judge *judge, uint64_t *content, uint64_t *backup_content);
+/* Take the newest commit away: the one before is whole, too; *content is what it shows. */
+bool judge_older(struct judge *judge, uint64_t *content);
+/* Forget what is known of states: another setup. */
+void judge_forget(struct judge *judge);
+void judge_free(struct judge *judge);
+
+#endif

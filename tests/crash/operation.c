@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "operation.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "image.h"
+#include "media.h"
+
+/* ---- tools ------------------------------------------------------------------------- */
+
+bool operation_may_fail(int code)
+{
+	return code == -ENOSPC || code == -ENOENT || code == -EEXIST || code == -ENOTDIR || code == -EISDIR;
+}
+
+void fill_pattern(void *bytes, size_t length, unsigned int salt)
+{
+	uint64_t random = salt, word;
+
+	for (size_t done = 0; done < length; done += sizeof(word)) {
+		word = random_next(&random);
+		memcpy((char *)bytes + done, &word,
+		       length - done < sizeof(word) ? length - done : sizeof(word));
+	}
+}
+
+static int write_at(struct cowdax *fs, const char *path, uint64_t offset, size_t length)
+{
+	unsigned char bytes[8 * BLOCK];
+	uint64_t inode;
+	int ret = cowdax_lookup(fs, path, &inode, NULL);
+
+	if (ret)
+		return ret;
+	fill_pattern(bytes, length, (unsigned int)offset + 7);
+	return cowdax_write(fs, inode, bytes, length, offset, NULL, NULL);
+}
+
+static int truncate_to(struct cowdax *fs, const char *path, uint64_t size)
+{
+	uint64_t inode;
+	int ret = cowdax_lookup(fs, path, &inode, NULL);
+
+	return ret ? ret : cowdax_truncate(fs, inode, size, NULL, NULL);
+}
+
+static int fallocate_at(struct cowdax *fs, const char *path, enum cowdax_fallocate_mode mode, uint64_t offset,
+			uint64_t length)
+{
+	uint64_t inode;
+	int ret = cowdax_lookup(fs, path, &inode, NULL);
+
+	return ret ? ret : cowdax_fallocate(fs, inode, mode, offset, length, false, NULL, NULL);
+}
+
+struct source { size_t left; };
+
+static ssize_t give(void *arg, void *buffer, size_t length)
+{
+	struct source *source = arg;
+
+	if (length > source->left)
+		length = source->left;
+	fill_pattern(buffer, length, (unsigned int)source->left);
+	source->left -= length;
+	return (ssize_t)length;
+}
+
+static int write_stream(struct cowdax *fs, const char *path, size_t length, bool append)
+{
+	struct source source = {length};
+	struct cowdax_write_request request = {
+		.path = path,
+		.append = append,
+		.truncate = !append,
+		.length = COWDAX_TO_END,
+		.source = give,
+		.source_arg = &source,
+	};
+
+	return cowdax_write_stream(fs, &request, NULL, NULL);
+}
+
+/* As long writes are done, but not long. */
+static int write_staged(struct cowdax *fs, const char *path, uint64_t offset, size_t length)
+{
+	struct cowdax_result result = {0};
+	unsigned char bytes[8 * BLOCK];
+	uint64_t inode;
+	int ret = cowdax_lookup(fs, path, &inode, NULL);
+
+	if (ret)
+		return ret;
+	fill_pattern(bytes, length, (unsigned int)offset + 9);
+	return cdx_image_write_staged(fs, inode, bytes, length, offset, &result, NULL);
+}
+
+/* ---- names ---------------------------------------------------------------------------- */
+
+static int create(struct cowdax *fs)
+{
+	uint64_t inode;
+
+	return cowdax_create(fs, "/dir/new", 0644, &inode, NULL);
+}
+
+static int make_directories(struct cowdax *fs)
+{
+	return cowdax_mkdir(fs, "/dir/sub/x/y", 0755, true, NULL);
+}
+
+static int remove_file(struct cowdax *fs)
+{
+	return cowdax_remove(fs, "/dir/file", false, NULL);
+}
+
+static int remove_directory(struct cowdax *fs)
+{
+	return cowdax_remove(fs, "/dir", true, NULL);
+}
+
+static int remove_shared_tree(struct cowdax *fs)
+{
+	return cowdax_remove(fs, "/tree", false, NULL);
+}
+
+static int remove_own_tree(struct cowdax *fs)
+{
+	return cowdax_remove(fs, "/own", false, NULL);
+}
+
+static int remove_splintered(struct cowdax *fs)
+{
+	return cowdax_remove(fs, "/sieve", false, NULL);
+}
+
+/* ---- data ------------------------------------------------------------------------------- */
+
+static int write_aligned(struct cowdax *fs)
+{
+	return write_at(fs, "/small", 0, 2 * BLOCK);
+}
+
+static int write_within_block(struct cowdax *fs)
+{
+	return write_at(fs, "/small", BLOCK + 100, 333);
+}
+
+static int write_over_edges(struct cowdax *fs)
+{
+	return write_at(fs, "/mixed", 1000, 3 * BLOCK);
+}
+
+static int write_past_end(struct cowdax *fs)
+{
+	return write_at(fs, "/small", 4 * BLOCK + 77, 200);
+}
+
+static int write_into_clone(struct cowdax *fs)
+{
+	return write_at(fs, "/tree-clone", 20 * BLOCK + 5, BLOCK);
+}
+
+static int write_own_tree(struct cowdax *fs)
+{
+	return write_at(fs, "/own", 3 * BLOCK + 1, 2 * BLOCK);
+}
+
+static int replace_by_stream(struct cowdax *fs)
+{
+	return write_stream(fs, "/small-clone", BLOCK + 500, false);
+}
+
+static int create_by_stream(struct cowdax *fs)
+{
+	return write_stream(fs, "/streamed", 3 * BLOCK + 1, false);
+}
+
+static int append_by_stream(struct cowdax *fs)
+{
+	return write_stream(fs, "/dir/sub/deep", BLOCK, true);
+}
+
+static int truncate_down(struct cowdax *fs)
+{
+	return truncate_to(fs, "/small", BLOCK + 10);
+}
+
+static int truncate_up(struct cowdax *fs)
+{
+	return truncate_to(fs, "/small", 9 * BLOCK + 10);
+}
+
+static int truncate_tree(struct cowdax *fs)
+{
+	return truncate_to(fs, "/tree-clone", 21 * BLOCK + 9);
+}
+
+static int truncate_to_nothing(struct cowdax *fs)
+{
+	return truncate_to(fs, "/tree", 0);
+}
+
+static int punch(struct cowdax *fs)
+{
+	return fallocate_at(fs, "/tree", COWDAX_FALLOCATE_PUNCH, 3 * BLOCK + 50, 20 * BLOCK);
+}
+
+static int punch_within_block(struct cowdax *fs)
+{
+	return fallocate_at(fs, "/small", COWDAX_FALLOCATE_PUNCH, 50, 100);
+}
+
+static int zero(struct cowdax *fs)
+{
+	return fallocate_at(fs, "/mixed", COWDAX_FALLOCATE_ZERO, 50, 3 * BLOCK);
+}
+
+static int preallocate(struct cowdax *fs)
+{
+	return fallocate_at(fs, "/mixed", COWDAX_FALLOCATE_UNWRITTEN, 0, 8 * BLOCK);
+}
+
+static int unshare(struct cowdax *fs)
+{
+	return fallocate_at(fs, "/tree-clone", COWDAX_FALLOCATE_UNSHARE, 4 * BLOCK, 8 * BLOCK);
+}
+
+/* ---- cloning ------------------------------------------------------------------------------ */
+
+static int clone_tree(struct cowdax *fs)
+{
+	return cowdax_clone(fs, "/tree", "/dir/tree", NULL, NULL);
+}
+
+static int clone_over(struct cowdax *fs)
+{
+	return cowdax_clone(fs, "/small", "/own", NULL, NULL);
+}
+
+static int clone_own_tree(struct cowdax *fs)
+{
+	return cowdax_clone(fs, "/own", "/own-clone", NULL, NULL);
+}
+
+static int clone_range(struct cowdax *fs)
+{
+	return cowdax_clone_range(fs, "/tree", 10 * BLOCK, "/mixed", 0, 12 * BLOCK, NULL, NULL);
+}
+
+static int clone_range_within(struct cowdax *fs)
+{
+	return cowdax_clone_range(fs, "/own", 0, "/own", 4 * BLOCK, 3 * BLOCK, NULL, NULL);
+}
+
+/* ---- transactions ---------------------------------------------------------------------------- */
+
+static int stage(struct cowdax *fs)
+{
+	return write_staged(fs, "/mixed", 2 * BLOCK + 17, 3 * BLOCK);
+}
+
+static int stage_into_tree(struct cowdax *fs)
+{
+	return write_staged(fs, "/tree-clone", 7 * BLOCK - 3, 4 * BLOCK);
+}
+
+/* A long write that is given up: its lane is emptied, the file as it was. */
+static int stage_in_vain(struct cowdax *fs)
+{
+	unsigned char bytes[2 * BLOCK];
+	int ret;
+
+	fill_pattern(bytes, sizeof(bytes), 11);
+	ret = cdx_stage_open(&fs->stage, &fs->txn, 0, fs->scratch, NULL);
+	if (!ret)
+		ret = cdx_stage_append(&fs->stage, bytes, sizeof(bytes), NULL);
+	cdx_stage_close(&fs->stage);
+	return ret;
+}
+
+/* Many changes, one commit. */
+static int batch(struct cowdax *fs)
+{
+	uint64_t inode;
+	int ret = cowdax_begin(fs, NULL);
+
+	if (!ret)
+		ret = cowdax_create(fs, "/batched", 0600, &inode, NULL);
+	if (!ret)
+		ret = write_at(fs, "/batched", 10, 5000);
+	if (!ret)
+		ret = cowdax_clone(fs, "/batched", "/dir/batched", NULL, NULL);
+	if (!ret)
+		ret = cowdax_remove(fs, "/small", false, NULL);
+	if (!ret)
+		ret = write_at(fs, "/batched", 4000, 200);
+	if (!ret)
+		return cowdax_commit(fs, NULL);
+	cowdax_abort(fs);
+	return ret;
+}
+
+static int abort_batch(struct cowdax *fs)
+{
+	uint64_t inode;
+	int ret = cowdax_begin(fs, NULL);
+
+	if (!ret)
+		ret = cowdax_create(fs, "/aborted", 0600, &inode, NULL);
+	if (!ret)
+		ret = write_at(fs, "/aborted", 0, 5000);
+	cowdax_abort(fs);
+	return ret;
+}
+
+static int drain(struct cowdax *fs)
+{
+	bool blocked;
+
+	return cdx_txn_drain_all(&fs->txn, &blocked, NULL);
+}
+
+/* ---- mkfs ---------------------------------------------------------------------------------------- */
+
+static int make_again(struct cowdax_error *error)
+{
+	struct cowdax_mkfs_options options;
+
+	setup_options(&options);
+	return cowdax_mkfs(media_path(), &options, NULL, error);
+}
+
+static int make_anew(struct cowdax_error *error)
+{
+	struct cowdax_mkfs_options options;
+
+	setup_options(&options);
+	options.seed++;
+	return cowdax_mkfs(media_path(), &options, NULL, error);
+}
+
+const struct operation operations[] = {
+	{"create", .run = create},
+	{"mkdir", .run = make_directories},
+	{"remove-file", .run = remove_file, .chained = true},
+	{"remove-directory", .run = remove_directory},
+	{"remove-shared-tree", .run = remove_shared_tree},
+	{"remove-own-tree", .run = remove_own_tree, .chained = true},
+	{"remove-splintered", .run = remove_splintered},
+	{"write-aligned", .run = write_aligned, .chained = true},
+	{"write-within-block", .run = write_within_block},
+	{"write-over-edges", .run = write_over_edges},
+	{"write-past-end", .run = write_past_end},
+	{"write-into-clone", .run = write_into_clone},
+	{"write-own-tree", .run = write_own_tree, .chained = true},
+	{"replace-by-stream", .run = replace_by_stream},
+	{"create-by-stream", .run = create_by_stream},
+	{"append-by-stream", .run = append_by_stream},
+	{"truncate-down", .run = truncate_down},
+	{"truncate-up", .run = truncate_up},
+	{"truncate-tree", .run = truncate_tree},
+	{"truncate-to-nothing", .run = truncate_to_nothing},
+	{"punch", .run = punch},
+	{"punch-within-block", .run = punch_within_block},
+	{"zero", .run = zero},
+	{"preallocate", .run = preallocate},
+	{"unshare", .run = unshare},
+	{"clone-tree", .run = clone_tree},
+	{"clone-over", .run = clone_over},
+	{"clone-own-tree", .run = clone_own_tree},
+	{"clone-range", .run = clone_range},
+	{"clone-range-within", .run = clone_range_within},
+	{"stage", .run = stage, .chained = true},
+	{"stage-into-tree", .run = stage_into_tree},
+	{"stage-in-vain", .run = stage_in_vain},
+	{"batch", .run = batch},
+	{"abort", .run = abort_batch},
+	{"drain", .run = drain, .chained = true},
+	{"mkfs-again", .remake = make_again},
+	{"mkfs-anew", .remake = make_anew},
+};
+const unsigned int operation_count = sizeof(operations) / sizeof(operations[0]);

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A handle as its user has it: whose it is, and what happens when the ground gives way. */
+#include "image.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rig.h"
+
+/* Run @fn in a forked child; it returns whether all was well. */
+static void in_child(bool (*fn)(struct cowdax *fs), struct cowdax *fs)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(fn(fs) ? 0 : 1);
+	CHECK(waitpid(child, &status, 0) == child);
+	CHECK_EQUAL(status, 0);
+}
+
+/* ---- R10 ------------------------------------------------------------------------------- */
+
+static bool refuses_everything(struct cowdax *fs)
+{
+	struct cowdax_error error;
+	struct cowdax_info info;
+	struct cowdax_stat st;
+	uint64_t inode;
+	char byte = 'x';
+
+	return cowdax_lookup(fs, "/a", &inode, &error) == -EPERM && strstr(error.text, "process that opened it") &&
+	       cowdax_create(fs, "/b", 0644, &inode, &error) == -EPERM &&
+	       cowdax_mkdir(fs, "/d", 0755, false, &error) == -EPERM &&
+	       cowdax_remove(fs, "/a", false, &error) == -EPERM && cowdax_stat(fs, 1, &st, &error) == -EPERM &&
+	       cowdax_read(fs, 2, &byte, 1, 0, &error) == -EPERM &&
+	       cowdax_write(fs, 2, &byte, 1, 0, NULL, &error) == -EPERM &&
+	       cowdax_truncate(fs, 2, 0, NULL, &error) == -EPERM &&
+	       cowdax_clone(fs, "/a", "/b", NULL, &error) == -EPERM && cowdax_begin(fs, &error) == -EPERM &&
+	       cowdax_commit(fs, &error) == -EPERM && cowdax_info(fs, &info, &error) == -EPERM;
+}
+
+TEST("R10: a forked child cannot use the handle, not for anything")
+{
+	struct cowdax *fs = rig_new(4 * MIB, 0, 0);
+	uint64_t inode = rig_create(fs, "/a");
+
+	rig_write(fs, inode, 0, 5000, 'a');
+	in_child(refuses_everything, fs);
+	rig_expect(fs, inode, 0, 5000, 'a');
+	rig_write(fs, inode, 0, 5000, 'b');
+	rig_check(fs->path);
+	cowdax_close(fs);
+}
+
+static bool long_write_refused(struct cowdax *fs)
+{
+	unsigned char *bytes = calloc(1, 4 * MIB);
+	struct cowdax_error error;
+	int ret = cowdax_write(fs, 2, bytes, 4 * MIB, 0, NULL, &error);
+
+	free(bytes);
+	return ret == -EPERM;
+}
+
+static ssize_t endless(void *arg, void *buffer, size_t length)
+{
+	(void)arg;
+	memset(buffer, 'e', length);
+	return (ssize_t)length;
+}
+
+static bool stream_refused(struct cowdax *fs)
+{
+	struct cowdax_write_request request = {.path = "/a", .length = 8 * MIB, .source = endless};
+	struct cowdax_error error;
+
+	return cowdax_write_stream(fs, &request, NULL, &error) == -EPERM;
+}
+
+TEST("R10: nor for a long write or a stream")
+{
+	struct cowdax *fs = rig_new(32 * MIB, 0, 0);
+
+	rig_create(fs, "/a");
+	in_child(long_write_refused, fs);
+	in_child(stream_refused, fs);
+	rig_check(fs->path);
+	cowdax_close(fs);
+}
+
+static bool closes(struct cowdax *fs)
+{
+	cowdax_close(fs);
+	return true;
+}
+
+static bool aborts(struct cowdax *fs)
+{
+	cowdax_abort(fs);
+	return true;
+}
+
+TEST("R10: what a forked child closes or aborts is its own copy: the parent keeps its locks")
+{
+	bool (*const ends[])(struct cowdax *) = {aborts, closes};
+
+	for (int i = 0; i < 2; i++) {
+		struct cowdax *fs = rig_new(4 * MIB, 0, 0), *other = rig_open(fs->path, COWDAX_NO_WAIT);
+		uint64_t inode = rig_create(fs, "/a"), where;
+		struct cowdax_error error;
+
+		CHECK_EQUAL(cowdax_begin(fs, &error), 0);
+		rig_write(fs, inode, 0, 5000, 'a');
+		in_child(ends[i], fs);
+		CHECK_EQUAL(cowdax_begin(other, &error), -EAGAIN);
+		CHECK_EQUAL(cowdax_commit(fs, &error), 0);
+		CHECK_EQUAL(cdx_txn_view(&fs->txn, &error), 0);
+		in_child(ends[i], fs);
+		CHECK_EQUAL(cdx_device_lock_test(&other->device, CDX_LOCK_READERS, UINT64_C(1) << 40, &where), 1);
+		cdx_txn_release_view(&fs->txn);
+		CHECK_EQUAL(cdx_device_lock_test(&other->device, CDX_LOCK_OPEN, 1, &where), 1);
+		rig_check(fs->path);
+		cowdax_close(other);
+		cowdax_close(fs);
+		CHECK_EQUAL(unlink(unit_path("image")), 0);
+	}
+}
+
+/* ---- R22 -------------------------------------------------------------------------------- */
+
+TEST("R22: a full disk under a sparse image is ENOSPC: the image is as before, and works again with room")
+{
+	uint64_t inode, again, done = 0;
+	unsigned char bytes[50000];
+	struct cowdax_error error;
+	struct cowdax *fs;
+	FILE *ballast;
+	int ret;
+
+	rig_small_host(4 * MIB);
+	ballast = fopen(unit_path("ballast"), "we");
+	CHECK(ballast);
+	for (int i = 0; i < 2048; i++)
+		CHECK(fwrite("0123456789abcdef", 1, 16, ballast) == 16 && fseek(ballast, 1008, SEEK_CUR) == 0);
+	CHECK_EQUAL(fclose(ballast), 0);
+	fs = rig_new(64 * MIB, 0, 0);
+	inode = rig_create(fs, "/a");
+	memset(bytes, 'a', sizeof(bytes));
+	while ((ret = cowdax_write(fs, inode, bytes, sizeof(bytes), done, NULL, &error)) == 0)
+		done += sizeof(bytes);
+	CHECK_EQUAL(ret, -ENOSPC);
+	CHECK(done >= MIB / 2 && done < 4 * MIB);
+	rig_expect(fs, inode, 0, done, 'a');
+	rig_check(fs->path);
+	CHECK_EQUAL(unlink(unit_path("ballast")), 0);
+	again = done;
+	while (cowdax_write(fs, inode, bytes, sizeof(bytes), done, NULL, &error) == 0)
+		done += sizeof(bytes);
+	CHECK(done > again + MIB);
+	rig_expect(fs, inode, 0, done, 'a');
+	rig_check(fs->path);
+	cowdax_close(fs);
+}
+
+TEST("R22: a long write onto a full disk leaves nothing staged")
+{
+	unsigned char *bytes = calloc(1, 8 * MIB);
+	struct cowdax_error error;
+	struct cowdax *fs;
+	uint64_t inode;
+
+	CHECK(bytes);
+	rig_small_host(4 * MIB);
+	fs = rig_new(64 * MIB, 0, 0);
+	inode = rig_create(fs, "/a");
+	rig_write(fs, inode, 0, 10000, 'a');
+	CHECK_EQUAL(cowdax_write(fs, inode, bytes, 8 * MIB, 0, NULL, &error), -ENOSPC);
+	rig_expect(fs, inode, 0, 10000, 'a');
+	rig_check(fs->path);
+	cowdax_close(fs);
+	free(bytes);
+}
+
+TEST("R22: with faults caught, an image truncated under its mapping is EIO, and the process lives")
+{
+	struct cowdax *fs = rig_new(4 * MIB, 0, 0);
+	uint64_t inode = rig_create(fs, "/a");
+	struct cowdax_error error;
+	unsigned char bytes[5000];
+
+	rig_write(fs, inode, 0, 500000, 'a');
+	CHECK_EQUAL(cowdax_catch_faults(), 0);
+	CHECK_EQUAL(truncate(fs->path, 65536), 0);
+	CHECK(cowdax_read(fs, inode, bytes, sizeof(bytes), 400000, &error) == -EIO);
+	CHECK(cowdax_write(fs, inode, "x", 1, 400001, NULL, &error) < 0);
+	cowdax_close(fs);
+}
+
+/* ---- second chances ------------------------------------------------------------------------- */
+
+struct counted { unsigned int steps, restarts; };
+
+static void count_step(void *arg, const struct cowdax_step *step)
+{
+	struct counted *counted = arg;
+
+	if (step) {
+		counted->steps++;
+		return;
+	}
+	counted->steps = 0;
+	counted->restarts++;
+}
+
+TEST("an operation that starts anew after room was made counts, and tells, nothing twice")
+{
+	struct cowdax *fs = rig_new(6 * MIB, 0, 0);
+	uint64_t inode = rig_create(fs, "/a"), done = 0;
+	unsigned char *bytes = calloc(1, MIB);
+	struct counted counted = {0};
+	struct cowdax_result result = {.step = count_step, .step_arg = &counted};
+	struct cowdax_error error;
+
+	CHECK(bytes);
+	while (cowdax_write(fs, inode, bytes, 50000, done, NULL, &error) == 0)
+		done += 50000;
+	rig_remove(fs, "/a");
+	inode = rig_create(fs, "/b");
+	CHECK_EQUAL(cowdax_write(fs, inode, bytes, MIB, 100, &result, &error), 0);
+	CHECK_EQUAL(counted.restarts, 1);
+	CHECK_EQUAL(result.bytes_written, MIB);
+	CHECK(counted.steps >= 3);
+	free(bytes);
+	rig_check(fs->path);
+	cowdax_close(fs);
+}
+
+TEST("a transaction in which something failed cannot be committed")
+{
+	struct cowdax *fs = rig_new(4 * MIB, 0, 0);
+	uint64_t inode;
+	struct cowdax_error error;
+
+	CHECK_EQUAL(cowdax_begin(fs, &error), 0);
+	rig_create(fs, "/a");
+	CHECK_EQUAL(cowdax_create(fs, "/a", 0644, &inode, &error), -EEXIST);
+	CHECK_EQUAL(cowdax_commit(fs, &error), -ECANCELED);
+	CHECK_EQUAL(cowdax_lookup(fs, "/a", &inode, &error), -ENOENT);
+	rig_create(fs, "/a");
+	rig_check(fs->path);
+	cowdax_close(fs);
+}

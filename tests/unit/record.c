@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The commit record: its lists, its bytes, and finding the newest of four. */
+#include "record.h"
+
+#include <errno.h>
+
+#include "bare.h"
+
+/* ---- runs -------------------------------------------------------------------------- */
+
+TEST("a run joins its neighbours on both sides")
+{
+	struct cdx_runs runs = {0};
+
+	CHECK_EQUAL(cdx_runs_add(&runs, 100, 10), 0);
+	CHECK_EQUAL(cdx_runs_add(&runs, 120, 10), 0);
+	CHECK_EQUAL(cdx_runs_add(&runs, 200, 1), 0);
+	CHECK_EQUAL(runs.n, 3);
+	CHECK_EQUAL(cdx_runs_add(&runs, 110, 10), 0);
+	CHECK_EQUAL(runs.n, 2);
+	CHECK_EQUAL(runs.grains, 31);
+	for (size_t i = 0; i < runs.n; i++)
+		CHECK_EQUAL(runs.run[i].count, runs.run[i].start == 100 ? 30 : 1);
+	cdx_runs_remove(&runs, 0);
+	cdx_runs_remove(&runs, 0);
+	CHECK_EQUAL(runs.grains, 0);
+	free(runs.run);
+}
+
+TEST("a run that overlaps another is damage")
+{
+	static const struct cdx_run bad[] = {{100, 10}, {95, 6}, {109, 1}, {90, 100}, {105, 50}};
+	struct cdx_runs runs = {0};
+
+	CHECK_EQUAL(cdx_runs_add(&runs, 100, 10), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK_EQUAL(cdx_runs_add(&runs, bad[i].start, bad[i].count), -EUCLEAN);
+	CHECK_EQUAL(runs.n, 1);
+	CHECK_EQUAL(runs.grains, 10);
+	free(runs.run);
+}
+
+TEST("runs added in any order cover just the grains that were added, joined as far as can be")
+{
+	enum { GRAINS = 512 };
+	bool have[GRAINS + 2] = {false}, listed[GRAINS + 2];
+	struct cdx_runs runs = {0};
+	uint64_t seed = 3, total = 0;
+
+	for (int i = 0; i < 2000; i++) {
+		uint64_t start = 1 + unit_below(&seed, GRAINS - 8), count = 1 + unit_below(&seed, 8);
+		bool overlaps = false;
+
+		for (uint64_t grain = start; grain < start + count; grain++)
+			overlaps |= have[grain];
+		CHECK_EQUAL(cdx_runs_add(&runs, start, count), overlaps ? -EUCLEAN : 0);
+		for (uint64_t grain = start; grain < start + count && !overlaps; grain++)
+			have[grain] = true;
+		total += overlaps ? 0 : count;
+		if (unit_below(&seed, 4) == 0 && runs.n) {
+			size_t index = unit_below(&seed, runs.n);
+			struct cdx_run run = runs.run[index];
+
+			cdx_runs_remove(&runs, index);
+			memset(have + run.start, 0, run.count);
+			total -= run.count;
+		}
+	}
+	memset(listed, 0, sizeof(listed));
+	for (size_t i = 0; i < runs.n; i++) {
+		memset(listed + runs.run[i].start, 1, runs.run[i].count);
+		CHECK(!have[runs.run[i].start - 1]);
+		CHECK(!have[runs.run[i].start + runs.run[i].count]);
+	}
+	CHECK(memcmp(have, listed, sizeof(have)) == 0);
+	CHECK_EQUAL(runs.grains, total);
+	free(runs.run);
+}
+
+/* ---- encoding ------------------------------------------------------------------------- */
+
+static void fill_record(struct cdx_record *record, const struct cdx_super *super, size_t pool, size_t window,
+			size_t limbo)
+{
+	uint64_t at = super->head_grains;
+
+	memset(record, 0, sizeof(*record));
+	record->transaction = 9;
+	record->next_inode = 5;
+	record->inodes = 4;
+	record->free_grains = 1000;
+	record->next_nonce = 2;
+	record->fs = (struct cdx_ref){at++, 11, 2};
+	record->space = (struct cdx_ref){at++, 22, 3};
+	record->limbo = (struct cdx_ref){at++, 33, 1};
+	record->staging = (struct cdx_ref){at++, 44, 0};
+	for (; record->pool.n < pool; at += 4)
+		CHECK_EQUAL(cdx_runs_add(&record->pool, at, 3), 0);
+	for (; record->window.n < window; at += 4)
+		CHECK_EQUAL(cdx_runs_add(&record->window, at, 2), 0);
+	for (uint64_t i = 0; i < limbo; i++, at += 2) {
+		struct cdx_limbo_entry entry = {
+			.transaction = 2 + i % 8, .address = at, .count = 1, .type = CDX_LIMBO_RUN,
+		};
+
+		if (i % 3 == 1) {
+			entry.type = CDX_LIMBO_TREE;
+			entry.kind = CDX_KIND_EXTENT;
+			entry.level = (uint8_t)(i % 16);
+			entry.crc = UINT32_C(0x80000000) + (uint32_t)i;
+		} else if (i % 3 == 2) {
+			entry.type = CDX_LIMBO_DROP;
+		}
+		CHECK_EQUAL(cdx_limbo_list_add(&record->list, &entry), 0);
+	}
+}
+
+static void expect_same_runs(const struct cdx_runs *a, const struct cdx_runs *b)
+{
+	CHECK_EQUAL(a->n, b->n);
+	CHECK_EQUAL(a->grains, b->grains);
+	for (size_t i = 0; i < a->n; i++)
+		CHECK(a->run[i].start == b->run[i].start && a->run[i].count == b->run[i].count);
+}
+
+static void expect_same(const struct cdx_record *a, const struct cdx_record *b)
+{
+	CHECK_EQUAL(a->transaction, b->transaction);
+	CHECK_EQUAL(a->next_inode, b->next_inode);
+	CHECK_EQUAL(a->inodes, b->inodes);
+	CHECK_EQUAL(a->free_grains, b->free_grains);
+	CHECK_EQUAL(a->next_nonce, b->next_nonce);
+	CHECK(a->fs.address == b->fs.address && a->fs.crc == b->fs.crc && a->fs.level == b->fs.level);
+	CHECK(a->space.address == b->space.address && a->limbo.crc == b->limbo.crc);
+	CHECK(a->staging.address == b->staging.address && a->staging.level == b->staging.level);
+	expect_same_runs(&a->pool, &b->pool);
+	expect_same_runs(&a->window, &b->window);
+	CHECK_EQUAL(a->list.n, b->list.n);
+	for (size_t i = 0; i < a->list.n; i++) {
+		const struct cdx_limbo_entry *x = &a->list.entry[i], *y = &b->list.entry[i];
+
+		CHECK(x->transaction == y->transaction && x->address == y->address && x->count == y->count);
+		CHECK(x->crc == y->crc && x->type == y->type && x->kind == y->kind && x->level == y->level);
+	}
+}
+
+TEST("a record comes back from its slot as it was, up to full lists, which just fit")
+{
+	static const size_t sizes[][3] = {
+		{0, 0, 0}, {1, 0, 0}, {0, 1, 7}, {88, CDX_MAX_RECORD_RUNS - 88, CDX_MAX_RECORD_LIMBO},
+	};
+	struct cdx_record back = {0}, record;
+	union cdx_slot slot;
+	struct bare bare;
+
+	bare_make(&bare, 16 << 20, 4096, 512);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		fill_record(&record, &bare.super, sizes[i][0], sizes[i][1], sizes[i][2]);
+		CHECK(cdx_record_encode(&record, &bare.super, &slot.commit) <= CDX_SLOT_SIZE);
+		CHECK(cdx_slot_valid(&bare.super, &slot.commit, 1));
+		CHECK_EQUAL(cdx_record_decode(&back, &bare.super, &slot.commit), 0);
+		expect_same(&record, &back);
+		cdx_record_exit(&record);
+	}
+	cdx_record_exit(&back);
+	bare_free(&bare);
+}
+
+TEST("a copy of a record has lists of its own")
+{
+	struct cdx_record record, copy = {0};
+	struct bare bare;
+
+	bare_make(&bare, 16 << 20, 4096, 512);
+	fill_record(&record, &bare.super, 3, 4, 5);
+	CHECK_EQUAL(cdx_record_copy(&copy, &record), 0);
+	expect_same(&record, &copy);
+	CHECK_EQUAL(cdx_runs_add(&copy.pool, 9999, 1), 0);
+	cdx_limbo_list_remove(&copy.list, 0);
+	CHECK(record.pool.n == 3 && record.list.n == 5);
+	CHECK_EQUAL(cdx_record_copy(&copy, &record), 0);
+	expect_same(&record, &copy);
+	cdx_record_exit(&copy);
+	cdx_record_exit(&record);
+	bare_free(&bare);
+}
+
+TEST("R20: a record that points where nothing can be is refused, its checksum right or not")
+{
+	struct cdx_record record, back = {0};
+	struct cdx_super *super;
+	union cdx_slot good, bad;
+	struct cdx_disk_run *runs;
+	struct cdx_disk_limbo *limbo;
+	struct bare bare;
+
+	bare_make(&bare, 16 << 20, 4096, 512);
+	super = &bare.super;
+	fill_record(&record, super, 1, 1, 2);
+	cdx_record_encode(&record, super, &good.commit);
+	CHECK_EQUAL(cdx_record_decode(&back, super, &good.commit), 0);
+	runs = (struct cdx_disk_run *)(&bad.commit + 1);
+	limbo = (struct cdx_disk_limbo *)(runs + 2);
+#define REFUSED(damage)                                                                            \
+	do {                                                                                       \
+		bad = good;                                                                        \
+		damage;                                                                            \
+		CHECK_EQUAL(cdx_record_decode(&back, super, &bad.commit), -EUCLEAN);               \
+	} while (0)
+	REFUSED(bad.commit.fs.address = put64(1));
+	REFUSED(bad.commit.space.address = put64(super->grains - 1));
+	REFUSED(bad.commit.limbo.address = put64(CDX_DIRTY));
+	REFUSED(bad.commit.staging.address = put64(UINT64_MAX));
+	REFUSED(bad.commit.fs.level = CDX_MAX_LEVEL + 1);
+	REFUSED(bad.commit.snapshots.address = put64(500));
+	REFUSED(bad.commit.free_grains = put64(super->grains + 1));
+	REFUSED(runs[0].start = put64(0));
+	REFUSED(runs[0].count = put64(0));
+	REFUSED(runs[1].count = put64(UINT64_MAX));
+	REFUSED(limbo[0].transaction = put64(10));
+	REFUSED(limbo[0].address = put64(super->grains));
+	REFUSED(limbo[0].count_or_crc = put32(0));
+	REFUSED(limbo[0].type = 4);
+	REFUSED(limbo[0].type = 0);
+	REFUSED(limbo[1].kind = CDX_KIND_FS);
+	REFUSED(limbo[1].level = CDX_MAX_LEVEL + 1);
+#undef REFUSED
+	cdx_record_exit(&back);
+	cdx_record_exit(&record);
+	bare_free(&bare);
+}
+
+/* ---- slots -------------------------------------------------------------------------------- */
+
+TEST("R3: of the four copies the newest valid one counts, whichever are torn")
+{
+	static const uint64_t numbers[2][2] = {{8, 6}, {7, 9}};	/* mirrors may lag behind */
+	union cdx_slot slots[2][2];
+	struct cdx_slots found;
+	struct bare bare;
+
+	bare_make(&bare, 16 << 20, 4096, 512);
+	for (int i = 0; i < 4; i++) {
+		struct cdx_record record = {.transaction = numbers[i / 2][i % 2]};
+
+		cdx_record_encode(&record, &bare.super, &slots[i / 2][i % 2].commit);
+	}
+	for (unsigned int torn = 0; torn < 16; torn++) {
+		uint64_t newest = 0;
+
+		for (int i = 0; i < 4; i++) {
+			unsigned char *at =
+				bare.bytes + cdx_slot_offset(&bare.super, i / 2, i % 2);
+
+			memcpy(at, &slots[i / 2][i % 2], CDX_SLOT_SIZE);
+			if (torn >> i & 1)
+				memset(at + 100, 0x77, 60);
+			else if (numbers[i / 2][i % 2] > newest)
+				newest = numbers[i / 2][i % 2];
+		}
+		CHECK_EQUAL(cdx_slots_read(&bare.pm, &bare.super, &found), newest ? 0 : -EUCLEAN);
+		for (int i = 0; i < 4; i++)
+			CHECK_EQUAL(found.valid[i / 2][i % 2], !(torn >> i & 1));
+		if (newest)
+			CHECK_EQUAL(get64(cdx_slots_newest(&found)->commit.transaction), newest);
+		else
+			CHECK(!cdx_slots_newest(&found));
+	}
+	bare_free(&bare);
+}
