@@ -241,6 +241,11 @@ static uint64_t free_anywhere(const struct cdx_txn *txn)
 	return txn->record.free_grains + txn->record.pool.grains + txn->record.window.grains;
 }
 
+bool cdx_alloc_is_low(const struct cdx_txn *txn)
+{
+	return txn->record.limbo.address && free_anywhere(txn) < 2 * drain_reserve(txn);
+}
+
 /* Say ENOSPC while limbo can still be drained, unless that has been tried. */
 static bool must_drain_first(struct cdx_txn *txn, uint64_t grains)
 {

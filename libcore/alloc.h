@@ -62,6 +62,8 @@ int cdx_alloc_data(struct cdx_txn *txn, uint64_t blocks, uint64_t *start, uint64
 int cdx_alloc_give_back(struct cdx_txn *txn, uint64_t start, uint64_t count, bool insist);
 /* Whether what limbo holds would be put to use. */
 bool cdx_alloc_wants_grains(const struct cdx_txn *txn);
+/* Whether space is so low that limbo should be drained before a large transaction. */
+bool cdx_alloc_is_low(const struct cdx_txn *txn);
 /* Empty the window and cut the pool down to what must be kept: before giving up with ENOSPC. */
 int cdx_alloc_return_all(struct cdx_txn *txn);
 

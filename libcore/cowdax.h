@@ -314,6 +314,11 @@ struct cowdax_check_options {
 	cowdax_progress_fn *progress;	/* may be NULL */
 	void *progress_arg;
 };
+/**
+ * What was checked.  extents: those of files, each once however many paths lead
+ * to it.  shared_extents: those with a node of more than one pointer above them,
+ * or with a block that another extent has too.  nodes: of all trees, each once.
+ */
 struct cowdax_check_summary {
 	bool clean;
 	uint64_t transaction, blocks, inodes, extents, shared_extents, nodes, problems;

@@ -107,7 +107,7 @@ static int blocks_shared(struct cdx_txn *txn, const struct cdx_extent *extent, u
 	*shared = references > 1;
 	end = (end >> shift) - start;
 	*run = end < left ? end : left;
-	return 0;
+	return *run ? 0 : -EUCLEAN;	/* a count that changes inside a block */
 }
 
 static int find_in_tree(struct cdx_txn *txn, struct cdx_extents *map, uint64_t block,

@@ -335,6 +335,8 @@ int cdx_file_clone_range(struct cdx_txn *txn, struct cdx_inode *to, uint64_t to_
 		return -EFBIG;
 	if (to == from && from_offset < to_offset + length && to_offset < from_offset + length)
 		return -EINVAL;
+	if (!length)
+		return 0;
 	cdx_iter_start(&it, txn, to, &cdx_iomap_reflink, to_offset, length, result);
 	it.from = from;
 	it.from_offset = from_offset;
@@ -432,9 +434,9 @@ int cdx_file_map(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t offset, 
 	ret = map_end(txn, inode, &end);
 	if (ret)
 		return ret;
-	offset = round_down(txn, offset);
 	if (offset < end && length < end - offset)
 		end = round_up(txn, offset + length);
+	offset = round_down(txn, offset);
 	for (; offset < end; offset = cdx_iomap_end(&next.map)) {
 		ret = cdx_iomap_lookup(txn, inode, offset, end, true, &next.map);
 		if (!ret)

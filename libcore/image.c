@@ -247,6 +247,19 @@ static int start(struct cowdax *fs, struct cowdax_error *error)
 	return ret;
 }
 
+/* An explicit transaction cannot be tried again when space runs out: make room before it. */
+static int start_roomy(struct cowdax *fs, struct cowdax_error *error)
+{
+	bool blocked;
+	int ret = start(fs, error);
+
+	if (ret || !cdx_alloc_is_low(&fs->txn) || (fs->flags & COWDAX_DRY_RUN))
+		return ret;
+	cdx_txn_abort(&fs->txn);
+	ret = cdx_txn_drain_all(&fs->txn, &blocked, error);
+	return ret && ret != -ENOSPC ? ret : start(fs, error);
+}
+
 int cowdax_begin(struct cowdax *fs, struct cowdax_error *error)
 {
 	int ret = cdx_image_usable(fs, error);
@@ -258,7 +271,7 @@ int cowdax_begin(struct cowdax *fs, struct cowdax_error *error)
 	ret = lock_range(fs, CDX_RANGE_ALL, 0, 0, error);
 	if (ret)
 		return ret;
-	ret = start(fs, error);
+	ret = start_roomy(fs, error);
 	if (ret) {
 		cdx_range_unlock(&fs->device, &fs->range);
 		return ret;

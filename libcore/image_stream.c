@@ -68,9 +68,6 @@ static int check_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
 	struct cdx_inode inode;
 	int ret;
 
-	stream->offset = stream->request ? stream->request->offset : stream->offset;
-	if (!stream->request)
-		return 0;
 	ret = cdx_path_walk(&fs->txn, stream->request->path, &place, error);
 	if (ret)
 		return ret;
@@ -337,8 +334,10 @@ static int write_chunks(struct stream *stream, struct cowdax_error *error)
 		stream->taken = 0;
 		ret = write_once(stream, error);
 		total += stream->taken;
+		/* The next chunk goes behind this one, wherever the file ends by then. */
+		stream->offset += stream->taken;
 		stream->truncate = false;
-		stream->append = true;
+		stream->append = false;
 	} while (!ret && !stream->ended && total < length);
 	return ret;
 }
@@ -368,11 +367,12 @@ int cowdax_write_stream(struct cowdax *fs, const struct cowdax_write_request *re
 		ret = write_once(&stream, error);
 	free(stream.buffer);
 	if (ret) {
+		fs->failed = fs->failed || fs->explicit_txn;
 		*stream.result = before;
 		return cdx_error_errno(error, ret, request->path);
 	}
 	stream.result->length = stream.result->bytes_written;
-	stream.result->offset = request->chunk ? request->offset : stream.offset;
+	stream.result->offset = stream.offset - (request->chunk ? stream.result->bytes_written : 0);
 	return 0;
 }
 

@@ -82,10 +82,35 @@ static int drop_pieces(struct cdx_txn *txn, uint64_t *start, uint64_t *count, in
 	return 0;
 }
 
+/* Whether this transaction has an entry for @address already: keys are unique. */
+static int is_taken(struct cdx_txn *txn, uint64_t address)
+{
+	struct cdx_key key = {{txn->record.transaction, address}};
+	const struct cdx_limbo_list *list = &txn->record.list;
+	struct cdx_cursor cursor;
+	int ret;
+
+	for (size_t i = 0; i < list->n; i++)
+		if (list->entry[i].transaction == key.word[0] && list->entry[i].address == address)
+			return 1;
+	ret = cdx_cursor_seek(&cursor, &txn->limbo, &key);
+	if (ret > 0)
+		ret = cdx_cursor_at_item(&cursor) &&
+		      cdx_key_compare(2, cdx_cursor_item(&cursor), &key) == 0;
+	cdx_cursor_end(&cursor);
+	return ret;
+}
+
 static int drop_data(struct cdx_txn *txn, uint64_t start, uint64_t count)
 {
-	int ret = drop_pieces(txn, &start, &count, MAX_PIECES);
+	int ret;
 
+	/* A range dropped twice in one transaction is put off from different places. */
+	do {
+		ret = drop_pieces(txn, &start, &count, MAX_PIECES);
+		if (!ret && count)
+			ret = is_taken(txn, start);
+	} while (ret > 0);
 	return ret ? ret : add_grains(txn, CDX_LIMBO_DROP, start, count);
 }
 

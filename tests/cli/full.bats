@@ -11,7 +11,7 @@ fill() {
         if cowdax-write image "/fill$i" --pattern=7 --length=$length 2>stderr; then
             i=$((i + 1))
         else
-            grep -q 'space left' stderr
+            grep -q 'No space left on device' stderr
             length=$((length / 2))
         fi
     done
@@ -20,14 +20,14 @@ fill() {
 @test "a write that does not fit changes nothing" {
     make_image 4M
     seq 10000 | cowdax-write image /a
-    fails_midway 1 'space left' cowdax-write image /b --pattern=1 --length=8M
-    fails_midway 1 'space left' cowdax-write image /a --pattern=1 --length=8M
+    fails_midway 1 'No space left on device' cowdax-write image /b --pattern=1 --length=8M
+    fails_midway 1 'No space left on device' cowdax-write image /a --pattern=1 --length=8M
 }
 
 @test "a stream that does not fit changes nothing that can be seen" {
     make_image 4M
     echo before | cowdax-write image /a
-    bytes 20000000 x | fails_midway 1 'space left' cowdax-write image /a
+    bytes 20000000 x | fails_midway 1 'No space left on device' cowdax-write image /a
     cowdax-write image /b --pattern=1 --length=1M
 }
 
@@ -39,9 +39,9 @@ fill() {
     for i in {1..200}; do
         cowdax-write image /b --offset=$((i * 4096)) --pattern=2 --length=4096 2>stderr || break
     done
-    grep 'space left' stderr
-    fails_midway 1 'space left' cowdax-fallocate image /b --unshare --offset=0 --length=1M
-    fails_midway 1 'space left' cowdax-write image /c --pattern=1 --length=1M
+    grep 'No space left on device' stderr
+    fails_midway 1 'No space left on device' cowdax-fallocate image /b --unshare --offset=0 --length=1M
+    fails_midway 1 'No space left on device' cowdax-write image /c --pattern=1 --length=1M
     bytes $((1 << 20)) '\1' | holds /a
 }
 

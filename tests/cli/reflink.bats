@@ -122,7 +122,8 @@ load helper
     bytes 40960 a | cowdax-write image /a
     fails 1 'must be multiples of the block size' cowdax-reflink image /a /b --length=45056
     fails 1 'must be multiples of the block size' cowdax-reflink image /a /b --src-offset=1m --length=4096
-    fails 1 'large' cowdax-reflink image /a /b --src-offset=4k --length=0x7ffffffffffff000
+    fails 1 'must be multiples of the block size' cowdax-reflink image /a /b --src-offset=4k \
+        --length=0x7ffffffffffff000
 }
 
 @test "within one file ranges may not overlap, but may adjoin" {

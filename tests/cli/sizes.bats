@@ -43,7 +43,7 @@ load helper
     fails 2 'missing operand' cowdax-truncate image /a
     fails 1 '/d: Is a directory' cowdax-truncate image /d 5
     fails 1 '/nope/a: No such file or directory' cowdax-truncate image /nope/a 5
-    fails 1 'large' cowdax-truncate image /a 0x7fffffffffffffff
+    fails 1 '/a: File too large' cowdax-truncate image /a 0x7fffffffffffffff
 }
 
 @test "sizes take hexadecimal and suffixes" {
@@ -144,5 +144,5 @@ load helper
     for mode in --punch --zero --unshare; do
         fails 1 '/a: No such file or directory' cowdax-fallocate image /a $mode --offset=0 --length=1
     done
-    fails 1 '/a: beyond the largest file' cowdax-fallocate image /a --offset=7e --length=7e
+    fails 1 '/a: File too large' cowdax-fallocate image /a --offset=7e --length=7e
 }

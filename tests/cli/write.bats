@@ -238,8 +238,8 @@ load helper
 
 @test "an offset past the largest file is an error" {
     make_image
-    echo x | fails 1 'large' cowdax-write image /a --offset=0x7fffffffffffffff
-    echo x | fails 1 'large' cowdax-write image /a --offset=7e
+    echo x | fails 1 '/a: File too large' cowdax-write image /a --offset=0x7fffffffffffffff
+    echo x | fails 1 '/a: File too large' cowdax-write image /a --offset=7e
 }
 
 @test "two offsets, or a pattern without end, are wrong usage" {

@@ -160,8 +160,8 @@ TEST("R15: what comes back goes to the reserve it came from, without touching th
 	window = txn->record.window.grains;
 	pool = txn->record.pool.grains;
 	space = txn->record.space;
-	CHECK_EQUAL(cdx_alloc_give_back(txn, start * 4, count * 4), 1);
-	CHECK_EQUAL(cdx_alloc_give_back(txn, node, 1), 1);
+	CHECK_EQUAL(cdx_alloc_give_back(txn, start * 4, count * 4, false), 1);
+	CHECK_EQUAL(cdx_alloc_give_back(txn, node, 1, false), 1);
 	CHECK_EQUAL(txn->record.window.grains, window + count * 4);
 	CHECK_EQUAL(txn->record.pool.grains, pool + 1);
 	CHECK(memcmp(&space, &txn->record.space, sizeof(space)) == 0);
@@ -172,21 +172,20 @@ TEST("R15: what comes back goes to the reserve it came from, without touching th
 
 TEST("however splintered what comes back is, the record has room for the reserves' lists")
 {
-	for (int draining = 0; draining < 2; draining++) {
+	for (int insist = 0; insist < 2; insist++) {
 		struct cowdax *fs = rig_new(64 * MIB, 0, 512);
 		struct cdx_txn *txn = rig_begin(fs);
 		uint64_t start, count, before, back = 0;
 
-		txn->draining = draining;
 		CHECK_EQUAL(cdx_alloc_data(txn, 2000, &start, &count), 0);
 		CHECK_EQUAL(count, 2000);
 		before = txn->record.free_grains + txn->record.pool.grains + txn->record.window.grains;
 		for (uint64_t i = 0; i < 400; i++) {
-			int fragment = cdx_alloc_give_back(txn, (start + 4 * i) * 8 + 3, 1);
-			int block = cdx_alloc_give_back(txn, (start + 4 * i + 2) * 8, 8);
+			int fragment = cdx_alloc_give_back(txn, (start + 4 * i) * 8 + 3, 1, insist);
+			int block = cdx_alloc_give_back(txn, (start + 4 * i + 2) * 8, 8, insist);
 
 			CHECK(fragment >= 0 && block >= 0);
-			CHECK(!draining || (fragment == 1 && block == 1));
+			CHECK(!insist || (fragment == 1 && block == 1));
 			back += (uint64_t)(fragment + 8 * block);
 		}
 		CHECK(back > 0);

@@ -205,8 +205,7 @@ TEST("R5: what a drained tree pointed to is dated by the drainer, not by the tre
 		rig_begin(fs);
 		number = fs->txn.record.transaction;
 		/* What this transaction undoes, it may undo: two commits old. */
-		fs->txn.draining = true;
-		CHECK(cdx_limbo_drain(&fs->txn, number - 2, 100000) >= 0);
+		CHECK(cdx_limbo_drain_hard(&fs->txn, number - 2, 100) >= 0);
 		census = take_census(&fs->txn);
 		CHECK(census.oldest + 1 >= number || census.oldest == 0);
 		trees += census.tree > 1;
@@ -331,7 +330,6 @@ TEST("R18: a dropped range with splintered counts is put off whole, and undone p
 	uint64_t inode = rig_create(fs, "/a"), before;
 	struct cowdax_error error;
 	bool dropped = false;
-	char path[32];
 
 	rig_create(fs, "/b");
 	rig_drain(fs);
@@ -339,14 +337,12 @@ TEST("R18: a dropped range with splintered counts is put off whole, and undone p
 	rig_write(fs, inode, 0, 400 * 4096, 'a');	/* one extent */
 	for (uint64_t i = 0; i < 400; i += 2)
 		CHECK_EQUAL(cowdax_clone_range(fs, "/a", i * 4096, "/b", i * 4096, 4096, NULL, &error), 0);
-	snprintf(path, sizeof(path), "/a");
-	rig_remove(fs, path);
+	rig_remove(fs, "/a");
 	dropped = take_census(&fs->txn).drop > 0;
 	rig_check(fs->path);
 	for (int i = 0; i < 30; i++) {
 		rig_begin(fs);
-		fs->txn.draining = true;
-		CHECK(cdx_limbo_drain(&fs->txn, fs->txn.record.transaction - 2, 64) >= 0);
+		CHECK(cdx_limbo_drain_hard(&fs->txn, fs->txn.record.transaction - 2, 64) >= 0);
 		rig_commit(fs);
 		rig_check(fs->path);
 	}
@@ -359,6 +355,47 @@ TEST("R18: a dropped range with splintered counts is put off whole, and undone p
 	CHECK(rig_free_blocks(fs) + 4 >= before);
 	rig_check(fs->path);
 	cowdax_close(fs);
+}
+
+TEST("R18: one transaction may drop several pointers to one splintered range, and many other things")
+{
+	for (int islands_too = 0; islands_too < 2; islands_too++) {
+		struct cowdax *fs = rig_new(64 * MIB, 0, 512);
+		uint64_t inode = rig_create(fs, "/a"), other, before;
+		struct cowdax_error error;
+		char path[32];
+
+		rig_create(fs, "/b");
+		other = islands(fs, "/islands", 600);
+		rig_drain(fs);
+		before = rig_free_blocks(fs);
+		rig_write(fs, inode, 0, 100 * 4096, 'a');	/* one extent, inline */
+		for (uint64_t i = 0; i < 100; i += 2)
+			CHECK_EQUAL(cowdax_clone_range(fs, "/a", i * 4096, "/b", i * 4096, 4096, NULL, &error), 0);
+		for (int i = 0; i < 4; i++) {
+			snprintf(path, sizeof(path), "/clone-%d", i);
+			CHECK_EQUAL(cowdax_clone(fs, "/a", path, NULL, &error), 0);
+		}
+		CHECK_EQUAL(cowdax_begin(fs, &error), 0);
+		for (int i = 0; i < 4; i++) {
+			snprintf(path, sizeof(path), "/clone-%d", i);
+			rig_remove(fs, path);
+		}
+		for (uint64_t i = 0; islands_too && i < 600; i += 3)
+			CHECK_EQUAL(cowdax_fallocate(fs, other, COWDAX_FALLOCATE_PUNCH, 8192 * i, 4096, true,
+						     NULL, &error), 0);
+		CHECK_EQUAL(cowdax_commit(fs, &error), 0);
+		rig_check(fs->path);
+		rig_drain(fs);
+		rig_check(fs->path);
+		rig_remove(fs, "/a");
+		rig_remove(fs, "/b");
+		rig_drain(fs);
+		CHECK(rig_free_blocks(fs) + 4 >= before);
+		rig_check(fs->path);
+		cowdax_close(fs);
+		CHECK_EQUAL(unlink(unit_path("image")), 0);
+	}
 }
 
 TEST("runs that touch become one entry")

@@ -666,10 +666,13 @@ TEST("one transaction at a time: who does not wait is told, and a reader may not
 	struct cowdax *reader = rig_open(path, COWDAX_RDONLY);
 	struct cowdax_error error;
 
-	CHECK_EQUAL(cowdax_begin(fs, &error), 0);
-	CHECK_EQUAL(cowdax_begin(fs, &error), -EBUSY);
-	CHECK_EQUAL(cowdax_begin(busy, &error), -EAGAIN);
+	rig_begin(fs);
+	CHECK_EQUAL(cdx_txn_begin(&fs->txn, &error), -EBUSY);
+	CHECK_EQUAL(cdx_txn_begin(&busy->txn, &error), -EAGAIN);
 	CHECK(strstr(error.text, "another process is writing"));
+	cdx_txn_abort(&fs->txn);
+	CHECK_EQUAL(cowdax_begin(fs, &error), 0);
+	CHECK_EQUAL(cowdax_begin(busy, &error), -EAGAIN);
 	CHECK_EQUAL(cowdax_begin(reader, &error), -EROFS);
 	CHECK_EQUAL(cowdax_commit(fs, &error), 0);
 	CHECK_EQUAL(cowdax_begin(busy, &error), 0);
