@@ -82,10 +82,10 @@ static int drop_pieces(struct cdx_txn *txn, uint64_t *start, uint64_t *count, in
 	return 0;
 }
 
-/* Whether this transaction has an entry for @address already: keys are unique. */
-static int is_taken(struct cdx_txn *txn, uint64_t address)
+/* Whether @transaction has an entry for @address already: keys are unique. */
+static int is_taken(struct cdx_txn *txn, uint64_t transaction, uint64_t address)
 {
-	struct cdx_key key = {{txn->record.transaction, address}};
+	struct cdx_key key = {{transaction, address}};
 	const struct cdx_limbo_list *list = &txn->record.list;
 	struct cdx_cursor cursor;
 	int ret;
@@ -101,16 +101,27 @@ static int is_taken(struct cdx_txn *txn, uint64_t address)
 	return ret;
 }
 
-static int drop_data(struct cdx_txn *txn, uint64_t start, uint64_t count)
+/*
+ * Drop at least @pieces off the front of a range, so that what is left can be an
+ * entry of @transaction: a range dropped twice in one transaction is put off
+ * from different places.
+ */
+static int drop_front(struct cdx_txn *txn, uint64_t transaction, uint64_t *start, uint64_t *count, int pieces)
 {
 	int ret;
 
-	/* A range dropped twice in one transaction is put off from different places. */
 	do {
-		ret = drop_pieces(txn, &start, &count, MAX_PIECES);
-		if (!ret && count)
-			ret = is_taken(txn, start);
+		ret = drop_pieces(txn, start, count, pieces);
+		if (!ret && *count)
+			ret = is_taken(txn, transaction, *start);
 	} while (ret > 0);
+	return ret;
+}
+
+static int drop_data(struct cdx_txn *txn, uint64_t start, uint64_t count)
+{
+	int ret = drop_front(txn, txn->record.transaction, &start, &count, MAX_PIECES);
+
 	return ret ? ret : add_grains(txn, CDX_LIMBO_DROP, start, count);
 }
 
@@ -169,7 +180,7 @@ static int undo_tree(struct cdx_txn *txn, const struct cdx_limbo_entry *entry)
 static int undo_drop(struct cdx_txn *txn, const struct cdx_limbo_entry *entry)
 {
 	struct cdx_limbo_entry rest = *entry;
-	int ret = drop_pieces(txn, &rest.address, &rest.count, 4 * MAX_PIECES);
+	int ret = drop_front(txn, entry->transaction, &rest.address, &rest.count, 4 * MAX_PIECES);
 
 	if (ret || !rest.count)
 		return ret;

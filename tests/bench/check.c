@@ -27,7 +27,7 @@ static void prepare(struct image *image, const char *name, int clones)
 	char to[32];
 
 	image_make(image, name, GIB, true);
-	image_fragmented_file(image, "/file", 100000);
+	image_fragmented_file(image, "/file", 100000, SHUFFLED);
 	for (int i = 0; i < clones; i++) {
 		snprintf(to, sizeof(to), "/clone%d", i);
 		image_clone(image, "/file", to);
@@ -64,7 +64,7 @@ void bench_check(void)
 	double rate;
 
 	image_make(&image, "check", 6 * GIB, true);
-	image_fragmented_file(&image, "/file", 1000000);
+	image_fragmented_file(&image, "/file", 1000000, SHUFFLED);
 	for (int i = 0; i < repeat(7, 3); i++)
 		extents = check(&image, &side);
 	rate = (double)extents / (series_median(&side.batch) / 1e9);

@@ -34,8 +34,8 @@ void bench_clone(void)
 	struct image image = {0};
 
 	image_make(&image, "clone", 6 * GIB, true);
-	image_fragmented_file(&image, "/big", 1000000);
-	image_fragmented_file(&image, "/small", 1);
+	image_fragmented_file(&image, "/big", 1000000, SHUFFLED);
+	image_fragmented_file(&image, "/small", 1, SHUFFLED);
 	for (int batch = -2; batch < repeat(40, 10); batch++) {
 		clones(&image, "/big", &pair.a);
 		clones(&image, "/small", &pair.b);

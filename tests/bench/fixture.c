@@ -102,24 +102,30 @@ void image_commit(struct image *image)
 	must(cowdax_commit(image->fs, &error), &error);
 }
 
-uint64_t *shuffled(uint64_t count)
+uint64_t *write_order(uint64_t extents, enum layout layout)
 {
-	uint64_t *order = malloc(count * sizeof(*order));
+	uint64_t *order = malloc(extents * sizeof(*order));
 
 	if (!order)
 		die("out of memory");
-	for (uint64_t i = 0; i < count; i++) {
-		uint64_t other = random_below(i + 1);
+	for (uint64_t i = 0; i < extents; i++) {
+		uint64_t other = layout == SHUFFLED ? random_below(i + 1) : i;
 
-		order[i] = order[other];
-		order[other] = i;
+		if (other != i)
+			order[i] = order[other];
+		order[other] = layout == SHUFFLED ? i : 2 * i;
 	}
 	return order;
 }
 
-uint64_t image_fragmented_file(struct image *image, const char *path, uint64_t extents)
+uint64_t random_block(uint64_t extents, enum layout layout)
 {
-	uint64_t *order = shuffled(extents);
+	return random_below(extents) * (layout == SHUFFLED ? 1 : 2);
+}
+
+uint64_t image_fragmented_file(struct image *image, const char *path, uint64_t extents, enum layout layout)
+{
+	uint64_t *order = write_order(extents, layout);
 	uint64_t inode = image_create(image, path), per_transaction = extents / 100 + 1;
 
 	for (uint64_t i = 0; i < extents; i++) {

@@ -30,13 +30,16 @@ void image_commit(struct image *image);
 void must(int ret, const struct cowdax_error *error);
 
 /*
- * A file of @extents blocks, each an extent of its own: single blocks written in
+ * How a file comes to have many extents of one block each: every other block is
+ * written, in order, and lies behind the one before on the media; or all are, in
  * random order, so that neighbours in the file are none on the media.
  */
-uint64_t image_fragmented_file(struct image *image, const char *path, uint64_t extents);
-
-/* 0 .. count-1 in random order; free() it. */
-uint64_t *shuffled(uint64_t count);
+enum layout { EVERY_OTHER, SHUFFLED };
+uint64_t image_fragmented_file(struct image *image, const char *path, uint64_t extents, enum layout layout);
+/* The file's blocks in the order in which they are written; free() it. */
+uint64_t *write_order(uint64_t extents, enum layout layout);
+/* One of its blocks. */
+uint64_t random_block(uint64_t extents, enum layout layout);
 
 /*
  * The floor: pmem_memcpy(), non-temporal, of 4 KiB and a drain, to a random block

@@ -13,7 +13,7 @@ static void prepare(struct subject *subject, const char *name, uint64_t size, ui
 {
 	image_make(&subject->image, name, size, true);
 	subject->extents = extents;
-	subject->inode = image_fragmented_file(&subject->image, "/file", extents);
+	subject->inode = image_fragmented_file(&subject->image, "/file", extents, SHUFFLED);
 }
 
 static void writes(struct subject *subject, struct side *side, int count)

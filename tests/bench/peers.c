@@ -69,13 +69,13 @@ static bool mount_peer(const struct peer *peer, struct mounted *at)
 }
 
 /* Direct writes: each is allocated when it comes, so that the order is kept on the media. */
-static void fragment(const char *path)
+static void fragment(const char *path, enum layout layout)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
-	uint64_t *order = shuffled(EXTENTS);
+	uint64_t *order = write_order(EXTENTS, layout);
 	void *block = aligned_alloc(BLOCK, BLOCK);
 
-	if (fd < 0 || !block || ftruncate(fd, (off_t)EXTENTS * BLOCK))
+	if (fd < 0 || !block || ftruncate(fd, (off_t)EXTENTS * 2 * BLOCK))
 		die("%s: %s", path, strerror(errno));
 	memcpy(block, pattern, BLOCK);
 	for (uint64_t i = 0; i < EXTENTS; i++) {
@@ -116,15 +116,15 @@ static int peer_clone(const struct mounted *at, struct side *side)
 	return to;
 }
 
-static uint64_t random_offset(void)
+static uint64_t random_offset(enum layout layout)
 {
-	return random_below(EXTENTS) * BLOCK + 1 + random_below(BLOCK - SMALL - 1);
+	return random_block(EXTENTS, layout) * BLOCK + 1 + random_below(BLOCK - SMALL - 1);
 }
 
-static void peer_writes(int fd, struct side *side)
+static void peer_writes(int fd, enum layout layout, struct side *side)
 {
 	for (int i = 0; i < WRITES; i++) {
-		uint64_t offset = random_offset(), started = now();
+		uint64_t offset = random_offset(layout), started = now();
 
 		if (pwrite(fd, pattern, SMALL, (off_t)offset) != SMALL || fdatasync(fd))
 			die("a peer's write: %s", strerror(errno));
@@ -132,10 +132,10 @@ static void peer_writes(int fd, struct side *side)
 	}
 }
 
-static void library_writes(struct image *image, uint64_t inode, struct side *side)
+static void library_writes(struct image *image, uint64_t inode, enum layout layout, struct side *side)
 {
 	for (int i = 0; i < WRITES; i++) {
-		uint64_t offset = random_offset(), started = now();
+		uint64_t offset = random_offset(layout), started = now();
 
 		image_write(image, inode, pattern, SMALL, offset);
 		side_add(side, started);
@@ -156,7 +156,7 @@ static uint64_t library_clone(struct image *image, bool again, struct side *side
 	return inode;
 }
 
-static void compare(const struct peer *peer, const struct mounted *at, struct image *image)
+static void compare(const struct peer *peer, const struct mounted *at, struct image *image, enum layout layout)
 {
 	struct pair writes = {0}, clones = {0};
 	struct line line = {.against = "library"};
@@ -166,13 +166,14 @@ static void compare(const struct peer *peer, const struct mounted *at, struct im
 		int fd = peer_clone(at, &clones.a);
 		uint64_t inode = library_clone(image, batch, &clones.b);
 
-		peer_writes(fd, &writes.a);
-		library_writes(image, inode, &writes.b);
+		peer_writes(fd, layout, &writes.a);
+		library_writes(image, inode, layout, &writes.b);
 		pair_end_batch(&writes);
 		pair_end_batch(&clones);
 		close(fd);
 	}
-	snprintf(what, sizeof(what), "%s: 100-byte pwrite + fdatasync into a clone", peer->name);
+	snprintf(what, sizeof(what), "%s: 100-byte pwrite + fdatasync into a clone%s", peer->name,
+		 layout == SHUFFLED ? ", shuffled" : "");
 	line.what = what;
 	line.goal = peer->goal > 0 ? AT_LEAST : NO_GOAL;
 	line.bound = peer->goal;
@@ -213,11 +214,15 @@ void bench_peers(void)
 			report_skipped(what, why);
 			continue;
 		}
-		image_make(&image, "peers", 2 * GIB, true);
-		image_fragmented_file(&image, "/original", EXTENTS);
-		fragment(at.original);
-		compare(&peers[i], &at, &image);
-		image_remove(&image);
+		for (enum layout layout = EVERY_OTHER; layout <= SHUFFLED; layout++) {
+			image_make(&image, "peers", 2 * GIB, true);
+			image_fragmented_file(&image, "/original", EXTENTS, layout);
+			unlink(at.original);
+			unlink(at.clone);
+			fragment(at.original, layout);
+			compare(&peers[i], &at, &image, layout);
+			image_remove(&image);
+		}
 		umount2(at.folder, MNT_DETACH);
 		unlink(at.device);
 	}

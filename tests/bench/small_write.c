@@ -12,6 +12,7 @@
 #define PER_CLONE 1000
 
 struct subject {
+	enum layout layout;
 	struct image image;
 	struct floor floor;
 };
@@ -20,7 +21,7 @@ static void prepare(struct subject *subject)
 {
 	image_make(&subject->image, "small", 4 * GIB, true);
 	floor_make(&subject->floor, GIB);
-	image_fragmented_file(&subject->image, "/original", EXTENTS);
+	image_fragmented_file(&subject->image, "/original", EXTENTS, subject->layout);
 }
 
 static void finish(struct subject *subject)
@@ -39,25 +40,16 @@ static uint64_t next_clone(struct subject *subject, int batch)
 	return image_clone(&subject->image, "/original", "/clone");
 }
 
-static uint64_t small_offset(void)
+static uint64_t small_offset(enum layout layout)
 {
-	uint64_t offset;
-
-	do
-		offset = random_below((uint64_t)EXTENTS * BLOCK - SMALL);
-	while (offset % BLOCK == 0);
-	return offset;
-}
-
-static uint64_t aligned_offset(void)
-{
-	return random_below(EXTENTS) * BLOCK;
+	return random_block(EXTENTS, layout) * BLOCK + 1 + random_below(BLOCK - SMALL - 1);
 }
 
 static void writes(struct subject *subject, uint64_t inode, size_t length, struct side *side, int count)
 {
 	for (int i = 0; i < count; i++) {
-		uint64_t offset = length == BLOCK ? aligned_offset() : small_offset();
+		uint64_t offset = length == BLOCK ? random_block(EXTENTS, subject->layout) * BLOCK :
+						    small_offset(subject->layout);
 		uint64_t started = now();
 
 		image_write(&subject->image, inode, pattern, length, offset);
@@ -104,11 +96,11 @@ static void measure_private(struct subject *subject, size_t length, struct pair 
 	}
 }
 
-static void run(size_t length, const char *what, double goal)
+static void run(size_t length, enum layout layout, const char *what, double goal)
 {
 	struct pair all = {0}, first = {0}, private = {0};
 	struct line line = {what, "floor", AT_MOST, goal};
-	struct subject subject = {0};
+	struct subject subject = {.layout = layout};
 
 	prepare(&subject);
 	measure_private(&subject, length, &private);	/* before there ever was a clone */
@@ -124,12 +116,19 @@ static void run(size_t length, const char *what, double goal)
 	pair_clear(&private);
 }
 
+/*
+ * The shuffled layout is the worst there is: the first write into a shared leaf
+ * counts each of its extents once more, and each count is in another leaf of the
+ * space tree.
+ */
 void bench_small_write(void)
 {
-	run(SMALL, "100 bytes, unaligned, into a clone of 10^5 extents", 8);
+	run(SMALL, EVERY_OTHER, "100 bytes, unaligned, into a clone of 10^5 extents", 8);
+	run(SMALL, SHUFFLED, "the same, extents shuffled on the media", 8);
 }
 
 void bench_aligned_write(void)
 {
-	run(BLOCK, "4 KiB, aligned, into a clone of 10^5 extents", 6);
+	run(BLOCK, EVERY_OTHER, "4 KiB, aligned, into a clone of 10^5 extents", 6);
+	run(BLOCK, SHUFFLED, "the same, extents shuffled on the media", 6);
 }
