@@ -83,7 +83,7 @@ void geometry_print(const struct cowdax_info *info)
 	printf("shared:       %" PRIu64 "\n", info->shared_blocks);
 	printf("inodes:       %" PRIu64 "\n", info->inodes);
 	printf("transaction:  %" PRIu64 "\n", info->transaction);
-	printf("features:    ");
+	printf("features:    %s", info->compat | info->ro_compat | info->incompat ? "" : " none");
 	each_feature(info, print_feature, NULL);
 	printf("\nmapping:      %s (%s)\n", cowdax_mapping_name(info->mapping),
 	       geometry_is_pmem(info) ? "persistent memory" : "not persistent memory");

@@ -21,7 +21,7 @@ struct report {
 	bool printed;
 };
 
-/** Have the library's steps kept, when they are going to be printed, and printed before the commit. */
+/** When it is going to be printed: have the steps kept, and all printed before the commit. */
 void report_start(struct cli *cli, const char *path);
 /** Keep one step. */
 void report_step(struct report *report, const struct cowdax_step *step);

@@ -154,6 +154,14 @@ static int run(struct cli *cli)
 	return ret;
 }
 
+static void report(struct cli *cli)
+{
+	struct arguments *args = cli->arguments;
+
+	progress_end(&args->progress);
+	report_data(cli);
+}
+
 const struct cli_verb write_verb = {
 	.name = "write",
 	.program = "cowdax-write",
@@ -167,5 +175,5 @@ const struct cli_verb write_verb = {
 	.arguments_size = sizeof(struct arguments),
 	.check = check,
 	.run = run,
-	.report = report_data,
+	.report = report,
 };

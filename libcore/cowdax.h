@@ -156,7 +156,8 @@ struct cowdax_result {
 	uint64_t transaction;		/* the commit that holds it */
 	cowdax_step_fn *step;		/* set by the caller, may be NULL */
 	/* Set by the caller, may be NULL: called once all but the commit is done, with
-	 * this result; a negative return aborts.  Not inside an explicit transaction. */
+	 * this result; a negative return aborts (not -ENOSPC: that makes room and tries
+	 * again).  Not inside an explicit transaction. */
 	int (*ready)(void *step_arg, const struct cowdax_result *result);
 	void *step_arg;			/* for step and ready */
 };

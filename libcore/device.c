@@ -187,6 +187,14 @@ int cdx_device_open(struct cdx_device *device, const char *path, uint64_t fs_off
 	return 0;
 }
 
+static bool same_file(int a, int b)
+{
+	struct stat left, right;
+
+	return fstat(a, &left) == 0 && fstat(b, &right) == 0 && left.st_dev == right.st_dev &&
+	       left.st_ino == right.st_ino;
+}
+
 /*
  * The mapping holds a reference to the open file it was made through, so it is
  * made through one that owns no lock: else a child or a late unmap would keep
@@ -212,6 +220,10 @@ int cdx_device_map(struct cdx_device *device, const char *path, uint64_t length,
 		fd = open(path, (flags & CDX_PMEM_WRITABLE ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 	if (fd < 0)
 		return cdx_error_errno(error, -errno, path);
+	if (!same_file(fd, device->fd)) {
+		close(fd);
+		return cdx_error(error, -ESTALE, "%s: another file has taken its name", path);
+	}
 	ret = cdx_pmem_map(&device->pm, fd, device->fs_offset, length, device->device_dax, flags, error);
 	close(fd);
 	if (ret)

@@ -328,6 +328,17 @@ int cdx_image_make_room(struct cowdax *fs, struct cowdax_error *error)
 	return 0;
 }
 
+/* Tell the caller what is about to be committed, once it cannot fail for want of space. */
+static int announce(struct cowdax *fs, struct cowdax_result *result)
+{
+	int ret = cdx_txn_prepare(&fs->txn);
+
+	if (ret)
+		return ret;
+	result->transaction = fs->txn.record.transaction;
+	return result->ready(result->step_arg, result);
+}
+
 static int in_own_transaction(struct cowdax *fs, cdx_image_op *op, void *args,
 			      struct cowdax_result *result, struct cowdax_error *error)
 {
@@ -336,10 +347,8 @@ static int in_own_transaction(struct cowdax *fs, cdx_image_op *op, void *args,
 	if (ret)
 		return ret;
 	ret = op(fs, args, error);
-	if (!ret && result && result->ready) {
-		result->transaction = fs->txn.record.transaction;
-		ret = result->ready(result->step_arg, result);
-	}
+	if (!ret && result && result->ready)
+		ret = announce(fs, result);
 	if (ret) {
 		cdx_txn_abort(&fs->txn);
 		return ret;

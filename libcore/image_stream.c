@@ -167,6 +167,8 @@ static int short_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
 	if (!ret)
 		ret = cdx_inode_store(&fs->txn, &inode);
 	stream->result->inode = inode.number;
+	stream->result->offset = stream->offset;
+	stream->result->length = stream->result->bytes_written;
 	return ret;
 }
 
@@ -206,6 +208,8 @@ static int finish_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
 	if (!ret)
 		ret = cdx_inode_store(&fs->txn, &inode);
 	stream->result->inode = inode.number;
+	stream->result->offset = stream->offset;
+	stream->result->length = stream->result->bytes_written;
 	return ret;
 }
 

@@ -178,7 +178,7 @@ static int change_leaf(struct cdx_path *path, uint64_t start, uint64_t end, cons
 {
 	struct cdx_node *leaf = path->node[0];
 	uint64_t upper = path->upper[0].word[0];
-	int first = path->index[0], last = first;
+	int first = path->index[0], last;
 	struct cdx_disk_space item;
 
 	for (last = first;; last++) {

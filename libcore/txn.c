@@ -453,6 +453,11 @@ int cdx_txn_relieve(struct cdx_txn *txn)
 	return write_trees(txn);
 }
 
+int cdx_txn_prepare(struct cdx_txn *txn)
+{
+	return txn->device->flags & CDX_DEVICE_DISCARD ? 0 : write_trees(txn);
+}
+
 static int publish(struct cdx_txn *txn, struct cowdax_error *error)
 {
 	union cdx_slot slot;

@@ -23,6 +23,8 @@ void cdx_txn_release_view(struct cdx_txn *txn);
  * opened not to wait.
  */
 int cdx_txn_begin(struct cdx_txn *txn, struct cowdax_error *error);
+/* What can still fail for want of space: after it only the media can fail the commit. */
+int cdx_txn_prepare(struct cdx_txn *txn);
 /* Write, fence, publish, fence.  On failure the transaction is aborted. */
 int cdx_txn_commit(struct cdx_txn *txn, struct cowdax_error *error);
 void cdx_txn_abort(struct cdx_txn *txn);

@@ -228,3 +228,23 @@ every_command() {
     end_batch
     fails 1 '/a: No such file or directory' cowdax-read image /a
 }
+
+@test "a slow stream holds up no other writer, not even when it reports" {
+    make_image 64M
+    mkfifo input
+    cowdax-write image /slow --input=input --json >report 3>&- &
+    slow=$!
+    exec 5>input
+    # More than fits into the FIFO: when it is through, the write is under way.
+    bytes 10000000 s >&5
+    seq 10 | cowdax-write --no-wait image /fast -v 5>&-
+    cowdax-truncate --no-wait image /fast 3 5>&-
+    cowdax-mkdir --no-wait image /d 5>&-
+    cowdax-rm --no-wait image /fast 5>&-
+    [ ! -s report ]
+    exec 5>&-
+    wait $slow
+    jq -e '.offset == 0 and .length == 10000000 and .bytes_written == 10000000' report
+    [ "$(jq .transaction report)" = "$(json .transaction cowdax-info image)" ]
+    bytes 10000000 s | holds /slow
+}

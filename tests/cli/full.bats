@@ -45,6 +45,20 @@ fill() {
     bytes $((1 << 20)) '\1' | holds /a
 }
 
+@test "a change that finds no space prints no report of it" {
+    make_image 1M
+    failures=0
+    for i in {1..300}; do
+        if ! cowdax-write image /a --offset=$((i * 7919 % 300 * 40960)) --pattern=1 --length=5000 \
+            --json >report 2>stderr; then
+            grep 'No space left on device' stderr
+            [ ! -s report ]
+            failures=$((failures + 1))
+        fi
+    done
+    [ $failures -gt 0 ]
+}
+
 @test "removing works on a full image, and gives the space back" {
     make_image 4M
     fill

@@ -11,7 +11,7 @@
 
 bool operation_may_fail(int code)
 {
-	return code == -ENOSPC || code == -ENOENT || code == -EEXIST || code == -ENOTDIR || code == -EISDIR;
+	return code == -ENOSPC || code == -ENOENT || code == -EEXIST || code == -EINVAL;
 }
 
 void fill_pattern(void *bytes, size_t length, unsigned int salt)

@@ -9,7 +9,7 @@
 #define NODE 512
 #define LONGEST_IMAGE (UINT64_C(8) << 20)
 
-/* All or nothing, by itself; 0 or -errno.  -ENOSPC and that a file is not there (or is) are fine. */
+/* All or nothing, by itself. */
 struct operation {
 	const char *name;
 	int (*run)(struct cowdax *fs);
@@ -33,7 +33,7 @@ extern const unsigned int setup_count;
 /* The options with which setups are made. */
 void setup_options(struct cowdax_mkfs_options *options);
 
-/* Whether the failure of an operation says that there is nothing for it to do, or no space. */
+/* Whether an operation fails so for lack of space, or because another has changed or removed its files. */
 bool operation_may_fail(int code);
 
 /* Bytes that tell whose they are. */

@@ -43,10 +43,16 @@ void unit_add(struct unit_test *test);
 #define CHECK(condition) ((condition) ? (void)0 : unit_fail(__FILE__, __LINE__, #condition))
 /* The same for integers, telling both. */
 #define CHECK_EQUAL(got, expected)                                                                 \
-	unit_equal(__FILE__, __LINE__, #got, (long long)(got), (long long)(expected))
+	do {                                                                                       \
+		long long got_ = (long long)(got), expected_ = (long long)(expected);              \
+                                                                                                   \
+		if (got_ != expected_)                                                             \
+			unit_unequal(__FILE__, __LINE__, #got, got_, expected_);                   \
+	} while (0)
 
 _Noreturn void unit_fail(const char *file, int line, const char *what);
-void unit_equal(const char *file, int line, const char *what, long long got, long long expected);
+_Noreturn void unit_unequal(const char *file, int line, const char *what, long long got,
+			    long long expected);
 /* End the test: what it needs is not to be had here. */
 _Noreturn void unit_skip(const char *why);
 /* Say something about the test that runs. */
