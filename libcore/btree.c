@@ -163,7 +163,7 @@ int cdx_tree_root(struct cdx_tree *tree, struct cdx_node **root)
 }
 
 int cdx_tree_child(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
-		   struct cdx_node **child)
+		   const struct cdx_key *upper, struct cdx_node **child)
 {
 	struct cdx_disk_child *item = cdx_node_child(parent, index);
 	struct cdx_node *clean;
@@ -172,7 +172,7 @@ int cdx_tree_child(struct cdx_tree *tree, struct cdx_node *parent, unsigned int 
 	if (cdx_is_dirty(get64(item->address))) {
 		*child = tree->nodes->dirty[get64(item->address) & ~CDX_DIRTY];
 	} else {
-		ret = cdx_tree_get_child(tree, parent, index, &cdx_key_infinite, &clean);
+		ret = cdx_tree_get_child(tree, parent, index, upper, &clean);
 		if (ret)
 			return ret;
 		ret = shadow(tree, clean, child);
@@ -206,7 +206,7 @@ int cdx_path_seek(struct cdx_path *path, struct cdx_tree *tree, const struct cdx
 		if (path->index[level] < 0)
 			path->index[level] = 0;
 		ret = cdx_tree_child(tree, path->node[level], (unsigned int)path->index[level],
-				     &path->node[level - 1]);
+				     &path->upper[level], &path->node[level - 1]);
 		if (ret)
 			return ret;
 		path->upper[level - 1] = child_upper(path->node[level], (unsigned int)path->index[level],
@@ -446,7 +446,7 @@ static int shrink_root(struct cdx_tree *tree)
 		if (root->disk.level == 0 || cdx_node_count(root) > 1)
 			return 0;
 		if (tree->ops->push_down) {
-			ret = cdx_tree_child(tree, root, 0, &child);
+			ret = cdx_tree_child(tree, root, 0, &tree->upper, &child);
 			if (ret)
 				return ret;
 		}
@@ -480,9 +480,9 @@ static int try_merge(struct cdx_tree *tree, struct cdx_path *path, int level, un
 	cdx_node_put(tree->nodes, right);
 	if (!fits)
 		return 0;
-	ret = cdx_tree_child(tree, parent, index, &left);
+	ret = cdx_tree_child(tree, parent, index, &path->upper[level], &left);
 	if (!ret)
-		ret = cdx_tree_child(tree, parent, index + 1, &right);
+		ret = cdx_tree_child(tree, parent, index + 1, &path->upper[level], &right);
 	if (ret)
 		return ret;
 	used = cdx_node_used(right) - (unsigned int)sizeof(struct cdx_disk_node);
@@ -510,7 +510,7 @@ static int repair_thin(struct cdx_tree *tree, struct cdx_path *path)
 			cdx_node_remove(parent, index, 1);
 			/* The left neighbour's bound has moved. */
 			if (index && cdx_node_count(parent) && tree->ops->summarise) {
-				ret = cdx_tree_child(tree, parent, index - 1, &node);
+				ret = cdx_tree_child(tree, parent, index - 1, &path->upper[level + 1], &node);
 				if (ret)
 					return ret;
 				refresh_item(tree, parent, index - 1, node, &path->upper[level + 1]);
@@ -638,7 +638,7 @@ static int cut_node(struct cdx_tree *tree, struct cdx_node *node, const struct c
 				return ret;
 			continue;
 		}
-		ret = cdx_tree_child(tree, node, index, &child);
+		ret = cdx_tree_child(tree, node, index, upper, &child);
 		if (!ret)
 			ret = cut_node(tree, child, low, high, &end);
 		if (ret)

@@ -103,9 +103,9 @@ int cdx_path_repair(struct cdx_path *path, struct cdx_tree *tree);
 /* The child at @index, read-only and pinned, checked against the parent's items and @upper (R20). */
 int cdx_tree_get_child(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
 		       const struct cdx_key *upper, struct cdx_node **child);
-/* The dirty child at @index of the dirty node @parent. */
+/* The dirty child at @index of the dirty node @parent, which is bounded by @upper. */
 int cdx_tree_child(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
-		   struct cdx_node **child);
+		   const struct cdx_key *upper, struct cdx_node **child);
 /* The dirty root; not for an empty tree. */
 int cdx_tree_root(struct cdx_tree *tree, struct cdx_node **root);
 

@@ -141,6 +141,8 @@ void cowdax_close(struct cowdax *fs)
 		return;
 	if (fs->alive && *fs->alive)
 		cdx_stage_close(&fs->stage);
+	else
+		cdx_txn_disown(&fs->txn);
 	if (fs->txn.device)
 		cdx_txn_exit(&fs->txn);
 	cdx_device_close(&fs->device);

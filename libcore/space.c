@@ -267,6 +267,7 @@ static int split_at(struct cdx_space *space, uint64_t at)
 static int add_below(struct cdx_space *space, struct cdx_node *node, uint64_t start, uint64_t end,
 		     uint64_t delta, uint64_t upper)
 {
+	struct cdx_key node_upper = grain_key(upper);
 	struct cdx_node *child;
 	int ret;
 
@@ -294,7 +295,7 @@ static int add_below(struct cdx_space *space, struct cdx_node *node, uint64_t st
 			item->add = put64(get64(item->add) + delta);
 			continue;
 		}
-		ret = cdx_tree_child(&space->tree, node, (unsigned int)i, &child);
+		ret = cdx_tree_child(&space->tree, node, (unsigned int)i, &node_upper, &child);
 		if (!ret)
 			ret = add_below(space, child, start, end, delta, high);
 		if (ret)

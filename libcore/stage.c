@@ -166,6 +166,14 @@ static int allocate_runs(struct cdx_stage *stage, struct cdx_extents *map, uint6
 {
 	uint64_t file_block = stage->position >> block_shift(stage);
 
+	/* An attempt before, cut short by an error, may have left blocks here. */
+	if (map->root.address) {
+		int ret = cdx_extents_cut(stage->txn, map, file_block, CDX_MAX_FILE >> block_shift(stage));
+
+		if (ret)
+			return ret;
+		map->layout = CDX_LAYOUT_TREE;
+	}
 	piece->runs = 0;
 	for (piece->blocks = 0; piece->blocks < blocks && piece->runs < MAX_RUNS; piece->runs++) {
 		struct cdx_run *run = &piece->run[piece->runs];

@@ -151,6 +151,13 @@ void cdx_txn_exit(struct cdx_txn *txn)
 	cdx_record_exit(&txn->record);
 }
 
+void cdx_txn_disown(struct cdx_txn *txn)
+{
+	txn->open = false;
+	txn->locked = false;
+	txn->epoch = 0;
+}
+
 /* Make the working state the one last seen committed. */
 static int reset(struct cdx_txn *txn)
 {

@@ -8,6 +8,8 @@
 /* Over an opened and mapped device; both must outlive it. */
 int cdx_txn_init(struct cdx_txn *txn, struct cdx_device *device, const struct cdx_super *super);
 void cdx_txn_exit(struct cdx_txn *txn);
+/* In a forked child: forget the locks, which are the parent's to let go of (R10). */
+void cdx_txn_disown(struct cdx_txn *txn);
 
 /*
  * See the newest commit, and hold it: what it reaches is not used again until

@@ -150,7 +150,7 @@ TEST("R15: what comes back goes to the reserve it came from, without touching th
 	struct cowdax *fs = rig_new(64 * MIB, 0, 0);
 	struct cdx_txn *txn;
 	uint64_t start, count, node, window, pool;
-	struct cdx_ref space;
+	uint64_t space;
 
 	rig_write(fs, rig_create(fs, "/a"), 0, 10000, 'x');
 	txn = rig_begin(fs);
@@ -159,12 +159,12 @@ TEST("R15: what comes back goes to the reserve it came from, without touching th
 	cdx_alloc_settle(txn);
 	window = txn->record.window.grains;
 	pool = txn->record.pool.grains;
-	space = txn->record.space;
+	space = txn->record.space.address;
 	CHECK_EQUAL(cdx_alloc_give_back(txn, start * 4, count * 4, false), 1);
 	CHECK_EQUAL(cdx_alloc_give_back(txn, node, 1, false), 1);
 	CHECK_EQUAL(txn->record.window.grains, window + count * 4);
 	CHECK_EQUAL(txn->record.pool.grains, pool + 1);
-	CHECK(memcmp(&space, &txn->record.space, sizeof(space)) == 0);
+	CHECK_EQUAL(txn->record.space.address, space);
 	expect_reserves(txn);
 	cdx_txn_abort(txn);
 	cowdax_close(fs);

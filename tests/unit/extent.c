@@ -84,7 +84,7 @@ static void remap(struct lab *lab, uint64_t at, uint64_t disk, uint64_t count, b
 static void write_range(struct lab *lab, uint64_t at, uint64_t want, bool pieces)
 {
 	bool unwritten = unit_below(&lab->seed, 4) == 0;
-	uint64_t start, count, order[8];
+	uint64_t start, count, order[8] = {0};
 
 	if (at + want > BLOCKS)
 		want = BLOCKS - at;
@@ -206,6 +206,31 @@ TEST("extents that meet at the border of two leaves become one")
 		remap(lab, (2 * (i * 7 % (BLOCKS / 2)) + 1), start + 2 * (i * 7 % (BLOCKS / 2)) + 1, 1, false);
 	expect_all(lab);
 	free_lab(lab);
+}
+
+TEST("blocks replaced one by one by those of one run become one extent")
+{
+	for (uint64_t step = 1; step < 12; step += 5) {
+		struct lab *lab = make_lab(512);
+		uint64_t old, new, count;
+
+		CHECK_EQUAL(cdx_alloc_data(lab->txn, BLOCKS, &old, &count), 0);
+		CHECK_EQUAL(count, BLOCKS);
+		CHECK_EQUAL(cdx_alloc_data(lab->txn, BLOCKS, &new, &count), 0);
+		CHECK_EQUAL(count, BLOCKS);
+		/* Backwards, so that no two go on. */
+		for (uint64_t b = 0; b < BLOCKS; b++)
+			remap(lab, b, old + BLOCKS - 1 - b, 1, false);
+		for (uint64_t i = 0; i < BLOCKS; i++) {
+			uint64_t b = i * step % BLOCKS + (step > 1 && BLOCKS % step == 0 ? i / (BLOCKS / step) : 0);
+
+			remap(lab, b, new + b, 1, false);
+			expect_all(lab);
+		}
+		CHECK_EQUAL(lab->disk[BLOCKS - 1], new + BLOCKS - 1);
+		free_lab(lab);
+		CHECK_EQUAL(remove(unit_path("image")), 0);
+	}
 }
 
 TEST("what is mapped over where something is mapped already is damage, not an overlap")

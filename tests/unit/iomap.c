@@ -358,6 +358,45 @@ TEST("a turn is cut to the shorter map: short sources, long destination, holes a
 	free_lab(lab);
 }
 
+/* An operation whose maps are made up: destinations of three blocks, sources of two. */
+static int begin_made_up(struct cdx_iter *it)
+{
+	uint64_t at = it->position & ~UINT64_C(4095);
+
+	it->step.destination = (struct cowdax_iomap){.offset = at, .length = 3 * BLOCK, .type = COWDAX_MAPPED};
+	it->step.has_source = it->position < 10 * BLOCK;
+	it->step.source = (struct cowdax_iomap){.offset = at, .length = 2 * BLOCK, .type = COWDAX_MAPPED};
+	return 0;
+}
+
+static int end_made_up(struct cdx_iter *it)
+{
+	(void)it;
+	return 0;
+}
+
+TEST("it is the iterator that cuts a turn, whatever maps an operation comes up with")
+{
+	static const struct cdx_iomap_ops made_up = {begin_made_up, end_made_up};
+	struct lab *lab = make_lab();
+	struct cdx_inode inode;
+	struct cdx_iter it;
+	int ret;
+
+	watch_steps(lab);
+	CHECK_EQUAL(cdx_inode_load(rig_begin(lab->fs), lab->inode, &inode), 0);
+	cdx_iter_start(&it, &lab->fs->txn, &inode, &made_up, 100, 20 * BLOCK, &lab->result);
+	while ((ret = cdx_iter_next(&it)) > 0)
+		;
+	CHECK_EQUAL(ret, 0);
+	expect_chain(&lab->steps, 100, 100 + 20 * BLOCK);
+	CHECK_EQUAL(lab->steps.step[0].length, 2 * BLOCK - 100);
+	CHECK_EQUAL(lab->steps.step[1].length, 2 * BLOCK);
+	CHECK_EQUAL(lab->steps.step[lab->steps.count - 2].length, 3 * BLOCK);
+	cdx_txn_abort(&lab->fs->txn);
+	free_lab(lab);
+}
+
 /* ---- sharing -------------------------------------------------------------------------------------- */
 
 TEST("a range that is shared copies and writes nothing, and both maps of a step are the same blocks")
@@ -404,7 +443,7 @@ TEST("a lookup tells holes, unwritten and shared ranges apart, and where each en
 	do {                                                                                       \
 		CHECK_EQUAL(cdx_iomap_lookup(txn, &inode, at, 20 * BLOCK, true, &map), 0);         \
 		CHECK_EQUAL(map.type, type_);                                                      \
-		CHECK_EQUAL(map.flags, shared ? COWDAX_IOMAP_SHARED : 0);                          \
+		CHECK_EQUAL(map.flags, (shared) ? COWDAX_IOMAP_SHARED : 0);                        \
 		CHECK_EQUAL(map.offset, (from) * BLOCK);                                           \
 		CHECK_EQUAL(cdx_iomap_end(&map), (to) * BLOCK);                                    \
 	} while (0)

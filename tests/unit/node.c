@@ -268,6 +268,7 @@ TEST("R18: the cache is bounded, and nodes that are held survive however many ot
 	size_t cached = 0;
 	struct bare bare;
 
+	CHECK(refs);
 	bare_make(&bare, 64 << 20, 4096, 512);
 	for (uint64_t i = 0; i < NODES; i++)
 		refs[i] = make_leaf(&bare, i, 1);

@@ -70,15 +70,19 @@ TEST("R6: whether a range is busy is about others, never about oneself")
 	cdx_device_close(&device[1]);
 }
 
-TEST("R11: ranges at the far end of the largest file, of the last hash, are locks like others")
+TEST("R11: ranges at the far end of the largest file, whatever its number, are locks like others")
 {
 	const uint64_t last = (CDX_MAX_FILE >> 12) - 1;
 	struct cdx_range one = {0}, two = {0};
 	struct cdx_device device[2];
 
 	open_devices(device, 2);
+	for (uint64_t inode = 1; inode; inode <<= 1) {
+		CHECK_EQUAL(cdx_range_lock(&device[0], &one, inode - 1, last, 1, false), 0);
+		CHECK(one.start >= CDX_LOCK_RANGES && one.start + one.length <= UINT64_C(1) << 63);
+		cdx_range_unlock(&device[0], &one);
+	}
 	CHECK_EQUAL(cdx_range_lock(&device[0], &one, 1023, last, 1, false), 0);
-	CHECK(one.start + one.length <= UINT64_C(1) << 63);
 	CHECK_EQUAL(cdx_range_lock(&device[1], &two, 1023, last, 0, false), -EAGAIN);
 	CHECK_EQUAL(cdx_range_lock(&device[1], &two, 1023, last, UINT64_MAX, false), -EAGAIN);
 	CHECK_EQUAL(cdx_range_lock(&device[1], &two, 1023, 0, last, false), 0);

@@ -131,8 +131,7 @@ void rig_expect(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t len
 	for (uint64_t i = 0; i < length; i++) {
 		if (bytes[i] == (unsigned char)byte)
 			continue;
-		unit_note("byte %llu of inode %llu is %02x", (unsigned long long)(offset + i),
-			  (unsigned long long)inode, bytes[i]);
+		unit_note("byte %" PRIu64 " of inode %" PRIu64 " is %02x", offset + i, inode, bytes[i]);
 		unit_fail(__FILE__, __LINE__, "not the bytes written");
 	}
 	free(bytes);

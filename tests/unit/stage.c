@@ -133,8 +133,8 @@ TEST("others write while one stages, the same file too")
 TEST("R9: what a dead owner had staged is swept by the next writer, to the last block")
 {
 	struct cowdax *fs = rig_new(16 * MIB, 0, 0);
-	struct cowdax_error error;
-	uint64_t before;
+	struct cowdax_error error = {0};
+	uint64_t before, inode;
 
 	rig_create(fs, "/a");
 	rig_drain(fs);
@@ -143,7 +143,7 @@ TEST("R9: what a dead owner had staged is swept by the next writer, to the last 
 	CHECK(anything_staged(fs));
 	rig_check(fs->path);
 	CHECK(rig_free_blocks(fs) + 1280 <= before + 64);
-	CHECK_EQUAL(cowdax_create(fs, "/b", 0644, &(uint64_t){0}, &error), 0);
+	CHECK_EQUAL(cowdax_create(fs, "/b", 0644, &inode, &error), 0);
 	CHECK(!anything_staged(fs));
 	rig_drain(fs);
 	rig_drain(fs);
