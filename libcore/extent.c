@@ -397,6 +397,8 @@ static int tree_replace(struct cdx_txn *txn, struct cdx_tree *tree, const struct
 	cdx_extent_decode(&old, leaf_extent(&path, at));
 	if (old.file_block != new->file_block || old.count != new->count)
 		return 0;
+	if (!at && new->file_block)
+		return 0;	/* the neighbour before it is in another leaf */
 	if (at) {
 		cdx_extent_decode(&neighbour, leaf_extent(&path, at - 1));
 		if (cdx_extent_continues(&neighbour, new))

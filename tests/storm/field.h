@@ -42,10 +42,11 @@ int stream_version(struct cowdax *fs, const char *path, uint64_t offset, uint64_
 /* End the test unless the checker finds nothing. */
 void check_clean(const char *image);
 /*
- * Blocks that hold nothing once what was dropped has been undone, with nobody
- * reading: equal numbers mean that no space was lost.
+ * Blocks that hold no file's bytes once what was dropped may be undone, with
+ * nobody reading; check_space() ends the test unless there are as many again.
  */
 uint64_t settled_space(const char *image);
+void check_space(const char *image, uint64_t before);
 
 /* ---- what bytes say ---- */
 
