@@ -181,8 +181,7 @@ static bool judge_header(struct cdx_check *ck, const struct cdx_walk *walk,
 		report_node(ck, CDX_P_NODE_CHECKSUM, walk, link);
 		return false;
 	}
-	if (cdx_crc32c(ck->super.crc_seed, (const unsigned char *)disk + 8, used - 8) !=
-	    get32(disk->crc)) {
+	if (cdx_node_crc(&ck->super, disk, used) != get32(disk->crc)) {
 		report_node(ck, CDX_P_NODE_CHECKSUM, walk, link);
 		return false;
 	}

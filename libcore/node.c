@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-#include "crc32c.h"
-
 #define CACHE_SETS 2048
 #define CACHE_WAYS 4
 
@@ -104,8 +102,7 @@ static int pointer_in_bounds(void *arg, const struct cdx_pointer *pointer)
 
 static uint32_t node_crc(const struct cdx_nodes *nodes, const struct cdx_node *node)
 {
-	return cdx_crc32c(nodes->super->crc_seed, (const unsigned char *)&node->disk + 8,
-			  cdx_node_used(node) - 8);
+	return cdx_node_crc(nodes->super, &node->disk, cdx_node_used(node));
 }
 
 static bool node_valid(const struct cdx_nodes *nodes, struct cdx_node *node, uint8_t kind, uint8_t level)

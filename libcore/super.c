@@ -149,6 +149,21 @@ void cdx_slot_seal(const struct cdx_super *super, struct cdx_disk_commit *slot, 
 	slot->crc = put32(slot_crc(super, slot, length));
 }
 
+/* The finalizer of SplitMix64 (Steele, Lea and Flood, 2014). */
+static uint64_t mix(uint64_t value)
+{
+	value = (value ^ (value >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	value = (value ^ (value >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return value ^ (value >> 31);
+}
+
+uint32_t cdx_node_crc(const struct cdx_super *super, const struct cdx_disk_node *node, size_t used)
+{
+	uint64_t place = mix(get64(node->address) ^ mix(get64(node->birth)));
+
+	return cdx_crc32c(super->crc_seed ^ (uint32_t)place, (const unsigned char *)node + 8, used - 8);
+}
+
 bool cdx_super_allocatable(const struct cdx_super *super, uint64_t start, uint64_t count)
 {
 	uint64_t low = super->head_grains, high = super->grains - super->head_grains;

@@ -37,6 +37,13 @@ uint64_t cdx_slot_offset(const struct cdx_super *super, int parity, bool mirror)
 bool cdx_slot_valid(const struct cdx_super *super, const struct cdx_disk_commit *slot, int parity);
 /* Set magic, length and crc. */
 void cdx_slot_seal(const struct cdx_super *super, struct cdx_disk_commit *slot, size_t length);
+/*
+ * The checksum of a node of @used bytes (FORMAT 6.1).  It starts from a mixture
+ * of address and birth: CRCs are linear, and with a plain seed a child's and its
+ * parent's changes can cancel out, so that two parents written at one address in
+ * two transactions have one CRC and name different children (R8).
+ */
+uint32_t cdx_node_crc(const struct cdx_super *super, const struct cdx_disk_node *node, size_t used);
 /* Whether grains [start, start + count) lie between head and tail region. */
 bool cdx_super_allocatable(const struct cdx_super *super, uint64_t start, uint64_t count);
 

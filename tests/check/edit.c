@@ -184,8 +184,7 @@ static void seal_pointer(struct image *image, le64 address, le32 *crc, enum cdx_
 		seal_inner(image, node, kind, level);
 	else
 		seal_leaf(image, node, kind);
-	node->crc = put32(cdx_crc32c(image->super.crc_seed, (unsigned char *)node + 8,
-				     get16(node->used) - 8u));
+	node->crc = put32(cdx_node_crc(&image->super, node, get16(node->used)));
 	if (get64(address) != image->keep_pointers_to)
 		*crc = node->crc;
 }

@@ -119,7 +119,7 @@ static void seal_node(struct image *image, struct cdx_disk_node *node)
 	if (!used)
 		return;
 	follow_items(image, node);
-	node->crc = put32(cdx_crc32c(image->super.crc_seed, (unsigned char *)node + 8, used - 8));
+	node->crc = put32(cdx_node_crc(&image->super, node, used));
 }
 
 static void seal_record(struct image *image)

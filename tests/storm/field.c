@@ -218,7 +218,8 @@ ssize_t source_bytes(void *arg, void *buffer, size_t length)
 int write_source(struct cowdax *fs, const char *path, struct source *source)
 {
 	struct cowdax_write_request request = {
-		.path = path, .offset = source->offset, .length = COWDAX_TO_END,
+		.path = path, .offset = source->offset,
+		.length = source->endless ? COWDAX_TO_END : source->length,
 		.source = source_bytes, .source_arg = source,
 	};
 

@@ -74,6 +74,7 @@ struct source {
 	uint64_t stop_at;			/* once so many are given, stop() is called; 0: never */
 	void (*stop)(void *arg);
 	void *arg;
+	bool endless;				/* does not tell its length before it ends */
 };
 ssize_t source_bytes(void *source, void *buffer, size_t length);
 /* A stream of all of it into @path at source->offset. */

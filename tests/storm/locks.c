@@ -163,8 +163,8 @@ TEST("of writes to the same range one is the last, whole, and none is ever seen 
 struct holder {
 	const char *image, *path;
 	uint64_t offset, length, version;
+	bool endless;
 	struct gate holds, go;
-	unsigned int ended;
 };
 
 static void hold(void *arg)
@@ -182,6 +182,7 @@ static void write_and_hold(void *arg)
 	struct source source = {
 		.offset = holder->offset, .length = holder->length, .version = holder->version,
 		.stop = hold, .arg = holder, .stop_at = holder->length - MIB,
+		.endless = holder->endless,
 	};
 
 	MUST(write_source(fs, holder->path, &source));
@@ -252,6 +253,30 @@ TEST("told not to wait, whatever meets a long write's range says EAGAIN, and onl
 	CHECK_EQUAL(read_version(fs, inode, LONG, 2 * MIB), 2);
 	CHECK_EQUAL(read_version(fs, find_file(fs, "/clone"), 0, LONG), 1);
 	cowdax_close(fs);
+	check_clean(image);
+}
+
+TEST("a stream of unknown length holds all of the file behind its start")
+{
+	const char *image = make_files();
+	struct holder holder;
+	struct cowdax *fs;
+	uint64_t inode;
+	pid_t process;
+
+	make_holder(&holder, image);
+	holder.offset = MIB;
+	holder.endless = true;
+	process = start_process(write_and_hold, &holder);
+	gate_pass(&holder.holds);
+	fs = open_image(image, COWDAX_NO_WAIT);
+	inode = find_file(fs, "/file");
+	CHECK_EQUAL(write_version(fs, inode, LONG + MIB, 5, 2), -EAGAIN);
+	CHECK_EQUAL(write_version(fs, inode, LONG * LONG, 5, 2), -EAGAIN);
+	CHECK_EQUAL(write_version(fs, inode, MIB - 5, 5, 2), 0);
+	cowdax_close(fs);
+	gate_open(&holder.go);
+	end_process(process);
 	check_clean(image);
 }
 

@@ -46,7 +46,7 @@ static void seal(struct bare *bare, struct cdx_ref *ref)
 {
 	struct cdx_disk_node *node = on_media(bare, ref);
 
-	ref->crc = cdx_crc32c(bare->super.crc_seed, (unsigned char *)node + 8, get16(node->used) - 8u);
+	ref->crc = cdx_node_crc(&bare->super, node, get16(node->used));
 	node->crc = put32(ref->crc);
 }
 
