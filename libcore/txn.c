@@ -176,8 +176,12 @@ static int reset(struct cdx_txn *txn)
 
 static int adopt(struct cdx_txn *txn, const union cdx_slot *slot)
 {
-	int ret = cdx_record_decode(&txn->committed, txn->super, &slot->commit);
+	int ret;
 
+	/* Looking does not make this handle forget that it made this commit durable. */
+	if (txn->own_newest && get64(slot->commit.transaction) == txn->committed.transaction)
+		return reset(txn);
+	ret = cdx_record_decode(&txn->committed, txn->super, &slot->commit);
 	txn->own_newest = false;
 	txn->unchanged = false;
 	return ret ? ret : reset(txn);
@@ -486,6 +490,7 @@ static int publish(struct cdx_txn *txn, struct cowdax_error *error)
 
 int cdx_txn_commit(struct cdx_txn *txn, struct cowdax_error *error)
 {
+	struct cdx_record old;
 	int ret;
 
 	if (!txn->open)
@@ -499,12 +504,15 @@ int cdx_txn_commit(struct cdx_txn *txn, struct cowdax_error *error)
 		ret = -ENOTRECOVERABLE;		/* a dirty node that no tree reaches: never seen */
 	if (!ret)
 		ret = publish(txn, error);
-	if (!ret)
-		ret = cdx_record_copy(&txn->committed, &txn->record);
 	if (ret) {
 		cdx_txn_abort(txn);
 		return ret;
 	}
+	old = txn->committed;
+	txn->committed = txn->record;
+	txn->record = old;
+	/* Committed it is: a handle that cannot remember what it did is of no more use. */
+	txn->dead = cdx_record_copy(&txn->record, &txn->committed) != 0;
 	txn->open = false;
 	txn->unchanged = true;
 	txn->removing = false;

@@ -23,7 +23,8 @@ char *world_spell(const struct model *model, const char *path, uint64_t seed)
 
 	if (!*path) {
 		free(top);
-		return strcpy(spelled, random_one_in(&random, 2) ? "/" : "/.");
+		snprintf(spelled, length, "%s", random_one_in(&random, 2) ? "/" : "/.");
+		return spelled;
 	}
 	top[first] = '\0';
 	entry = model_find(model, top);

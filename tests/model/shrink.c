@@ -104,7 +104,7 @@ void run_shrink(const struct run *run)
 	list.how = try_list(&list, false);
 	if (!list.how) {
 		printf("# does not fail the second time\n");
-		return;
+		goto out_free;
 	}
 	for (uint64_t piece = list.ops / 2; piece; piece /= 2) {
 		for (uint64_t at = list.ops; at >= piece;) {
@@ -118,8 +118,10 @@ void run_shrink(const struct run *run)
 	for (uint64_t i = 0; i < list.ops; i++) {
 		printf("# %4" PRIu64 "  ", i + 1);
 		op_print(stdout, &list.op[i]);
-		op_free(&list.op[i]);
 	}
 	try_list(&list, true);
+out_free:
+	for (uint64_t i = 0; i < list.ops; i++)
+		op_free(&list.op[i]);
 	free(list.op);
 }

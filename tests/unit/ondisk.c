@@ -152,9 +152,46 @@ TEST("FORMAT 6.1 and 8: an extent leaf's bytes")
 	expect_bytes(image, 16, "02 00 00 00 00 00 00 00");	/* birth */
 	expect_bytes(image, 24, "38 00 01 00 02 00 00 00");	/* used, count, kind, level */
 	expect_bytes(image, 32, "10 00 00 00 00 00 00 00 99 00 00 00 00 00 00 00 02 00 00 00 01 00 00 00");
-	CHECK_EQUAL(crc_at(image, 4), cdx_node_crc(&bare.super, (struct cdx_disk_node *)image, 56));
+	CHECK_EQUAL(crc_at(image, 4), cdx_node_crc(&bare.super, (const struct cdx_disk_node *)image, 56));
 	CHECK_EQUAL(ref.crc, crc_at(image, 4));
 	bare_free(&bare);
+}
+
+TEST("FORMAT 6.1: a node's checksum is the value that the document's words give elsewhere")
+{
+	struct cdx_super super = {.crc_seed = 0x12345678};
+	struct { struct cdx_disk_node head; unsigned char bytes[24]; } node = {
+		.head = {
+			.magic = put32(CDX_NODE_MAGIC), .address = put64(0x345), .birth = put64(2),
+			.used = put16(56), .count = put16(1), .kind = CDX_KIND_EXTENT,
+		},
+	};
+
+	for (unsigned char i = 0; i < sizeof(node.bytes); i++)
+		node.bytes[i] = i;
+	CHECK_EQUAL(cdx_node_crc(&super, &node.head, 56), 0x4e800325);
+}
+
+/* The checksum of a parent whose item's crc field stands where its child's used bytes end. */
+static uint32_t parent_crc(const struct cdx_super *super, uint64_t birth)
+{
+	union { struct cdx_disk_node head; unsigned char bytes[256]; } child = {0}, parent = {0};
+	le32 crc;
+
+	child.head.address = put64(1000);
+	parent.head.address = put64(1001);
+	child.head.birth = parent.head.birth = put64(birth);
+	crc = put32(cdx_node_crc(super, &child.head, 128));
+	memcpy(parent.bytes + 128, &crc, sizeof(crc));
+	return cdx_node_crc(super, &parent.head, 200);
+}
+
+TEST("R8: a parent written again at its address for another child has another checksum")
+{
+	struct cdx_super super = {.crc_seed = 0x12345678};
+
+	for (uint64_t birth = 2; birth < 1000; birth++)
+		CHECK(parent_crc(&super, birth) != parent_crc(&super, 147) || birth == 147);
 }
 
 TEST("FORMAT 6.2 and 7.1: an inner item of the space tree, with what its subtree holds")

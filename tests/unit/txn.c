@@ -427,6 +427,7 @@ TEST("R3: whichever copies are torn or gone, the newest that is left is the imag
 
 /* ---- mkfs ------------------------------------------------------------------------------------------------------ */
 
+/* The step of mkfs that a store belongs to. */
 static int order_of(const struct cdx_super *super, const struct store *store)
 {
 	uint64_t end = store->offset + store->length, tail = super->size - 3 * 4096;
@@ -436,7 +437,7 @@ static int order_of(const struct cdx_super *super, const struct store *store)
 	if ((store->offset >= 4096 && end <= 3 * 4096) || (store->offset >= tail && end <= super->size - 4096))
 		return store->bytes ? 2 : 1;
 	CHECK(store->offset >= 3 * 4096 && end <= tail);
-	return 2;
+	return 1;
 }
 
 TEST("R4: mkfs voids the old superblocks first and writes the new primary last, a fence between all steps")
@@ -462,7 +463,7 @@ TEST("R4: mkfs voids the old superblocks first and writes the new primary last, 
 		if (fence > last_fence[step])
 			last_fence[step] = fence;
 	}
-	/* Superblocks voided; slots voided; trees and slots; backup; primary. */
+	/* Superblocks voided; slots voided and trees; slots; backup; primary. */
 	for (int step = 1; step < 5; step++)
 		CHECK(last_fence[step - 1] < first_fence[step]);
 	recorder_free(&recorder);
