@@ -167,8 +167,8 @@ TEST("FORMAT 6.1: a node's checksum is the value that the document's words give 
 		},
 	};
 
-	for (unsigned char i = 0; i < sizeof(node.bytes); i++)
-		node.bytes[i] = i;
+	for (size_t i = 0; i < sizeof(node.bytes); i++)
+		node.bytes[i] = (unsigned char)i;
 	CHECK_EQUAL(cdx_node_crc(&super, &node.head, 56), 0x4e800325);
 }
 
