@@ -236,6 +236,9 @@ void cdx_device_close(struct cdx_device *device)
 {
 	if (device->mapped)
 		cdx_pmem_unmap(&device->pm);
+	/* A forked child may have the open file still: what is not let go stays locked (R10). */
+	if (device->fd >= 0 && device->owner == getpid())
+		cdx_device_unlock(device, CDX_LOCK_OPEN, 0);
 	if (device->fd >= 0)
 		close(device->fd);
 	device->mapped = false;

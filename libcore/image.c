@@ -139,10 +139,12 @@ void cowdax_close(struct cowdax *fs)
 {
 	if (!fs)
 		return;
-	if (fs->alive && *fs->alive)
+	if (fs->alive && *fs->alive) {
 		cdx_stage_close(&fs->stage);
-	else
+	} else {
 		cdx_txn_disown(&fs->txn);
+		fs->device.pm.map = NULL;	/* it was not inherited */
+	}
 	if (fs->txn.device)
 		cdx_txn_exit(&fs->txn);
 	cdx_device_close(&fs->device);
@@ -313,6 +315,20 @@ void cowdax_abort(struct cowdax *fs)
 	fs->failed = false;
 }
 
+/* What dead writers staged, given to limbo: a transaction of its own. */
+static int sweep_lanes(struct cowdax *fs, struct cowdax_error *error)
+{
+	int ret = cdx_txn_begin(&fs->txn, error);
+
+	if (ret)
+		return ret;
+	fs->txn.removing = true;
+	if (cdx_stage_sweep(&fs->txn, &fs->stage) == 0)
+		return cdx_txn_commit(&fs->txn, error);
+	cdx_txn_abort(&fs->txn);
+	return 0;
+}
+
 int cdx_image_make_room(struct cowdax *fs, struct cowdax_error *error)
 {
 	bool blocked;
@@ -320,6 +336,9 @@ int cdx_image_make_room(struct cowdax *fs, struct cowdax_error *error)
 
 	if (fs->device.flags & CDX_DEVICE_DISCARD)
 		return -ENOSPC;
+	ret = sweep_lanes(fs, error);
+	if (ret && ret != -ENOSPC)
+		return ret;
 	ret = cdx_txn_drain_all(&fs->txn, &blocked, error);
 	if (ret && ret != -ENOSPC)
 		return ret;

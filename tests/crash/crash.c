@@ -80,6 +80,7 @@ uint64_t mix(uint64_t a, uint64_t b)
 struct plan {
 	struct sequence *sequence;
 	size_t count, room;
+	size_t done;			/* have been run */
 	size_t singles;			/* of one operation; they come first */
 };
 
@@ -135,6 +136,16 @@ static void find_deaths(struct runner *runner, const struct setup *setup, const 
 	}
 }
 
+/* The same operations, the last one by a handle that has been open all the time. */
+static void add_peer(struct plan *plan, const struct sequence *like)
+{
+	struct sequence sequence = *like;
+
+	sequence.step[sequence.steps - 1].same_handle = false;
+	sequence.step[sequence.steps - 1].peer = true;
+	*add(plan, like->setup) = sequence;
+}
+
 /* What a process that dies leaves to the next, and two of them to a third. */
 static void plan_deaths(struct plan *plan, struct runner *runner, const struct setup *setup,
 			const struct operation *first)
@@ -152,6 +163,8 @@ static void plan_deaths(struct plan *plan, struct runner *runner, const struct s
 			sequence->step[0].kill = deaths.kill[i];
 			sequence->step[0].eighths = deaths.eighths[i];
 			add_step(sequence, &operations[j]);
+			if (first->chained && !operations[j].remake)
+				add_peer(plan, sequence);
 		}
 		for (unsigned int j = 0; j < operation_count && first->chained; j++) {
 			struct sequence *sequence = add(plan, setup);
@@ -180,6 +193,14 @@ static void plan_pairs(struct plan *plan, const struct setup *setup, const struc
 		add_step(sequence, first);
 		add_step(sequence, &operations[j]);
 		sequence->step[1].same_handle = true;
+		add_peer(plan, sequence);
+		if (!operations[j].chained)
+			continue;
+		/* Two handles in turn. */
+		sequence = add(plan, setup);
+		*sequence = sequence[-1];
+		add_step(sequence, first);
+		sequence->step[2].same_handle = true;
 	}
 }
 
@@ -215,7 +236,7 @@ struct options {
 
 static const char usage[] =
 	"Usage: crash [OPTION]...\n"
-	"  --seconds=N      stop after so many; 0: when all is done\n"
+	"  --seconds=N      stop after so many, twice as many within single operations; 0: when all is done\n"
 	"  --unique=N       stop after so many different states; 0: when all is done\n"
 	"  --length=N       sequences of up to N operations: 1, or 2\n"
 	"  --most=N[,N]     states at each fence, of one operation and of more; 0: all\n"
@@ -278,31 +299,45 @@ static void parse(int argc, char **argv, struct options *options, struct runner 
 	}
 }
 
-static bool run_plan(struct runner *runner, const struct options *options, const struct plan *plan,
-		     size_t *done)
+/* The sequences from number @start to @end, as a test with a line of TAP. */
+static bool run_plan(struct runner *runner, const struct options *options, struct plan *plan, size_t start,
+		     size_t end, const char *sentence)
 {
-	for (*done = 0; *done < plan->count; ++*done) {
-		runner->view.most = *done < plan->singles ? options->most_single : options->most_pair;
+	size_t i;
+	bool good = true;
+
+	for (i = start; i < end && good; i++) {
 		if (runner->deadline > 0 && seconds() > runner->deadline)
 			break;
 		if (options->unique && runner->judge.judged >= options->unique)
 			break;
-		if (!run_sequence(runner, &plan->sequence[*done]))
-			return false;
+		good = run_sequence(runner, &plan->sequence[i]);
 	}
-	return true;
+	printf("%s - %s (%zu of %zu)\n", good ? "ok" : "not ok", sentence, i - start, end - start);
+	plan->done += i - start;
+	fflush(stdout);
+	return good;
+}
+
+static void report(const struct runner *runner, const struct plan *plan, double elapsed)
+{
+	const struct judge *judge = &runner->judge;
+
+	printf("# %u operations on %u images; %zu sequences, %" PRIu64 " fences\n", operation_count, setup_count,
+	       plan->done, runner->fences);
+	printf("# %" PRIu64 " states explored, %" PRIu64 " unique (%" PRIu64 " after a second crash), %.0f states/s\n",
+	       runner->explored, judge->judged, judge->nested, (double)judge->judged / elapsed);
 }
 
 int main(int argc, char **argv)
 {
-	struct options options = {.seconds = 40, .length = 2, .most_single = 40, .most_pair = 12};
+	struct options options = {.seconds = 40, .length = 2, .most_single = 24, .most_pair = 12};
 	struct runner runner = {
 		.view = {.exhaustive = 12, .random = 32, .seed = 1, .only_fence = -1, .only_state = -1},
 		.judge.options = {.nested = 8, .older = 8},
 	};
-	double start = seconds(), elapsed;
+	double start = seconds();
 	struct plan plan = {0};
-	size_t done = 0;
 	bool good;
 
 	parse(argc, argv, &options, &runner);
@@ -316,14 +351,18 @@ int main(int argc, char **argv)
 	} else {
 		make_plan(&plan, &runner, options.length);
 	}
+	/* On a slow machine what comes first had better come to its end. */
+	runner.deadline = options.seconds > 0 ? start + 2 * options.seconds : 0;
+	printf("1..%d\n", plan.count > plan.singles ? 2 : 1);
+	runner.view.most = options.most_single;
+	good = run_plan(&runner, &options, &plan, 0, plan.singles,
+			"after any crash an operation is done or is not");
+	runner.view.most = options.most_pair;
 	runner.deadline = options.seconds > 0 ? start + options.seconds : 0;
-	good = run_plan(&runner, &options, &plan, &done);
-	elapsed = seconds() - start;
-	printf("%zu of %zu sequences (%u operations, %u images), %" PRIu64 " fences\n"
-	       "%" PRIu64 " states explored, %" PRIu64 " unique (%" PRIu64 " nested), %.0f states/s: %s\n",
-	       done, plan.count, operation_count, setup_count, runner.fences, runner.explored,
-	       runner.judge.judged, runner.judge.nested, (double)runner.judge.judged / elapsed,
-	       good ? "all good" : "BAD");
+	if (good && plan.count > plan.singles)
+		good = run_plan(&runner, &options, &plan, plan.singles, plan.count,
+				"so is one after another, whole or cut short");
+	report(&runner, &plan, seconds() - start);
 	free(plan.sequence);
 	runner_exit(&runner);
 	return good ? 0 : 1;

@@ -10,6 +10,7 @@
 #include "use.h"
 
 #define EXHAUSTIVE 4		/* lines of a nested crash */
+#define NESTED UINT64_C(0x6e6573746564)
 
 /* ---- what is known -------------------------------------------------------------- */
 
@@ -40,31 +41,31 @@ static void grow(struct judge *judge)
 	free(old);
 }
 
-static struct known *look_up(struct judge *judge)
+static uint64_t state_hash(uint64_t rules)
 {
+	uint64_t hash = media_hash() ^ rules;
+
+	return hash ? hash : 1;
+}
+
+bool judge_count(struct judge *judge, uint64_t rules, uint64_t content)
+{
+	struct known *known;
+
 	if (judge->known_count * 2 >= judge->known_room)
 		grow(judge);
-	return find(judge, media_hash() ? media_hash() : 1);
-}
-
-static void remember(struct judge *judge, struct known *known, uint64_t content)
-{
-	known->hash = media_hash() ? media_hash() : 1;
-	known->content = content;
+	known = find(judge, state_hash(rules));
+	if (known->hash)
+		return false;
+	*known = (struct known){state_hash(rules), content};
 	judge->known_count++;
-}
-
-void judge_forget(struct judge *judge)
-{
-	free(judge->known);
-	judge->known = NULL;
-	judge->known_room = 0;
-	judge->known_count = 0;
+	judge->judged++;
+	return true;
 }
 
 void judge_free(struct judge *judge)
 {
-	judge_forget(judge);
+	free(judge->known);
 	journal_free(&judge->journal);
 	flight_free(&judge->flight);
 	states_free(&judge->states);
@@ -143,8 +144,6 @@ static bool judge_again(struct judge *judge, const struct history *history, unsi
 	uint64_t content;
 	bool good;
 
-	judge->judged++;
-	judge->nested++;
 	if (!check_image(true, NULL, judge->why, sizeof(judge->why)) || !look(judge, 0, &content))
 		return false;
 	if (content != history->content[step] && content != history->content[step + 1]) {
@@ -156,6 +155,7 @@ static bool judge_again(struct judge *judge, const struct history *history, unsi
 	media_record(NULL);
 	media_undo(&journal);
 	journal_free(&journal);
+	judge->nested += good && judge_count(judge, NESTED, content);
 	return good;
 }
 
@@ -199,7 +199,7 @@ static bool crash_in_use(struct judge *judge, const struct history *history, uin
 	return good;
 }
 
-static bool works(struct judge *judge, uint64_t content)
+bool judge_use(struct judge *judge, uint64_t content)
 {
 	struct history history = {.judge = judge, .content = {content}};
 	uint64_t random = mix(judge->options.seed, media_hash());
@@ -217,16 +217,15 @@ static bool works(struct judge *judge, uint64_t content)
 
 bool judge_state(struct judge *judge, uint64_t *content)
 {
-	struct known *known = look_up(judge);
+	const struct known *known = judge->known_room ? find(judge, state_hash(0)) : NULL;
 
-	if (known->hash) {
+	if (known && known->hash) {
 		*content = known->content;
 		return true;
 	}
-	judge->judged++;
 	if (!check_image(true, NULL, judge->why, sizeof(judge->why)) || !look(judge, 0, content) ||
-	    !works(judge, *content))
+	    !judge_use(judge, *content))
 		return false;
-	remember(judge, known, *content);
+	judge_count(judge, 0, *content);
 	return true;
 }

@@ -17,7 +17,7 @@ struct judge_options {
 
 struct judge {
 	struct judge_options options;
-	uint64_t judged;		/* states that were not like one before */
+	uint64_t judged;		/* different states */
 	uint64_t nested;		/* of these, after a second crash */
 	char why[768];			/* what was wrong with the last one */
 	struct content found;		/* what it shows */
@@ -33,12 +33,17 @@ struct judge {
  * all is well: then *content is what the image shows.  It may be known from before.
  */
 bool judge_state(struct judge *judge, uint64_t *content);
-/* The same when a filesystem is being made: there may be none yet. */
-bool judge_remake(struct judge *judge, uint64_t *content, uint64_t *backup_content);
+/*
+ * The same when a filesystem is being made: there may be none yet.  Unless the one
+ * before may be there still, what can be opened is complete: @begun.
+ */
+bool judge_remake(struct judge *judge, bool begun, uint64_t *content, uint64_t *backup_content);
 /* Take the newest commit away: the one before is whole, too; *content is what it shows. */
 bool judge_older(struct judge *judge, uint64_t *content);
-/* Forget what is known of states: another setup. */
-void judge_forget(struct judge *judge);
+/* Count the state that the media have, unless it has been judged before by the same rules. */
+bool judge_count(struct judge *judge, uint64_t rules, uint64_t content);
+/* Whether the image can be used, and again after another crash; *content is what it shows. */
+bool judge_use(struct judge *judge, uint64_t content);
 void judge_free(struct judge *judge);
 
 #endif

@@ -8,6 +8,9 @@
 #include "operation.h"
 #include "use.h"
 
+#define BEGUN UINT64_C(0x626567756e)
+#define NOT_BEGUN UINT64_C(0x6f6c64)
+
 static bool fail(struct judge *judge, const char *what, const char *reason)
 {
 	snprintf(judge->why, sizeof(judge->why), "%s: %s", what, reason);
@@ -104,14 +107,25 @@ static bool can_be_made(struct judge *judge)
 	return good;
 }
 
-bool judge_remake(struct judge *judge, uint64_t *content, uint64_t *backup)
+/* What the primary superblock shows. */
+static bool judge_primary(struct judge *judge, bool begun, uint64_t *content)
+{
+	if (!begun)
+		return check_except(judge, "super-backup") && look(judge, 0, content);
+	return check_image(true, NULL, judge->why, sizeof(judge->why)) && look(judge, 0, content) &&
+	       judge_use(judge, *content);
+}
+
+bool judge_remake(struct judge *judge, bool begun, uint64_t *content, uint64_t *backup)
 {
 	*content = CONTENT_VOID;
 	*backup = CONTENT_VOID;
-	judge->judged++;
-	if (super_valid(0) && (!check_except(judge, "super-backup") || !look(judge, 0, content)))
+	if (super_valid(0) && !judge_primary(judge, begun, content))
 		return false;
 	if (super_valid(media_length() - CDX_SUPER_SIZE) && !look(judge, COWDAX_BACKUP_SUPER, backup))
 		return false;
-	return can_be_made(judge);
+	if (!can_be_made(judge))
+		return false;
+	judge_count(judge, begun ? BEGUN : NOT_BEGUN, *content);
+	return true;
 }

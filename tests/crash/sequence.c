@@ -24,7 +24,8 @@ void sequence_print(FILE *file, const struct sequence *sequence)
 	for (unsigned int i = 0; i < sequence->steps; i++) {
 		const struct step *step = &sequence->step[i];
 
-		fprintf(file, "%s%s", i == 0 ? "" : step->same_handle ? "+" : ",", step->operation->name);
+		fprintf(file, "%s%s", i == 0 ? "" : step->peer ? "|" : step->same_handle ? "+" : ",",
+			step->operation->name);
 		if (step->kill != NEVER)
 			fprintf(file, "@%zu.%u", step->kill, step->eighths);
 	}
@@ -55,9 +56,10 @@ bool sequence_parse(struct sequence *sequence, const char *text)
 		char *end;
 
 		step->same_handle = text[length] == '+';
+		step->peer = text[length] == '|';
 		step->kill = NEVER;
 		text += length + 1;
-		length = strcspn(text, ",+@");
+		length = strcspn(text, ",+|@");
 		step->operation = find_operation(text, length);
 		if (!step->operation)
 			return false;
@@ -134,7 +136,7 @@ static int perform(const struct step *step, struct cowdax **fs, struct cowdax_er
 {
 	int ret;
 
-	if (!step->same_handle || !*fs) {
+	if (!(step->same_handle || step->peer) || !*fs) {
 		cowdax_close(*fs);
 		*fs = NULL;
 		if (step->operation->remake)
@@ -146,13 +148,40 @@ static int perform(const struct step *step, struct cowdax **fs, struct cowdax_er
 	return step->operation->run(*fs);
 }
 
+/* The first handle, and its peer. */
+struct handles { struct cowdax *fs[2]; };
+
+static void close_handles(struct handles *handles)
+{
+	for (int i = 0; i < 2; i++) {
+		cowdax_close(handles->fs[i]);
+		handles->fs[i] = NULL;
+	}
+}
+
+/* The peer of a sequence that has one has seen the image as it was before. */
+static bool open_peer(const struct sequence *sequence, struct handles *handles)
+{
+	struct cowdax_error error = {0};
+	struct content content;
+	bool wanted = false;
+
+	for (unsigned int i = 0; i < sequence->steps; i++)
+		wanted |= sequence->step[i].peer;
+	if (wanted && (cowdax_open(media_path(), NULL, &handles->fs[1], &error) ||
+		       content_take(handles->fs[1], &content, &error)))
+		return complain(sequence, "peer", error.text);
+	return true;
+}
+
 static bool run_step(struct runner *runner, const struct sequence *sequence, unsigned int number,
-		     struct cowdax **fs)
+		     struct handles *handles)
 {
 	const struct step *step = &sequence->step[number];
 	const struct content *before = number ? &runner->outcome[number - 1].content :
 						&base_of(runner, sequence)->content;
 	struct outcome *outcome = &runner->outcome[number];
+	struct cowdax **fs = &handles->fs[step->peer];
 	struct cowdax_error error = {0};
 	bool killed;
 	int ret;
@@ -162,11 +191,13 @@ static bool run_step(struct runner *runner, const struct sequence *sequence, uns
 	media_kill_at(step->kill, step->eighths);
 	ret = perform(step, fs, &error);
 	killed = media_killed();
-	if (killed || number + 1 == sequence->steps) {
+	if (killed) {
 		cowdax_close(*fs);
 		*fs = NULL;
 	}
 	media_kill(false);
+	if (number + 1 == sequence->steps)
+		close_handles(handles);
 	media_record(NULL);
 	if (ret && !killed && !operation_may_fail(ret))
 		return complain(sequence, step->operation->name, error.text[0] ? error.text : strerror(-ret));
@@ -180,15 +211,18 @@ static bool run_step(struct runner *runner, const struct sequence *sequence, uns
 
 bool run_plainly(struct runner *runner, const struct sequence *sequence)
 {
-	struct cowdax *fs = NULL;
-	bool good = true;
+	struct handles handles = {0};
+	bool good;
 
 	load_base(runner, sequence);
 	journal_empty(&runner->journal);
+	good = open_peer(sequence, &handles);
 	for (unsigned int i = 0; i < sequence->steps && good; i++)
-		good = run_step(runner, sequence, i, &fs);
-	cowdax_close(fs);
+		good = run_step(runner, sequence, i, &handles);
+	close_handles(&handles);
 	media_undo(&runner->journal);
+	if (good && memcmp(media_bytes(), base_of(runner, sequence)->bytes, media_length()) != 0)
+		return complain(sequence, "run", "a store has gone around the funnel");
 	return good;
 }
 
@@ -280,16 +314,26 @@ static bool judge_files(struct runner *runner, const struct moment *moment)
 	return true;
 }
 
+/* The new filesystem or, unless all has been done, none; before it has begun, the old one or none. */
+static bool made(const struct runner *runner, const struct moment *moment, bool begun, uint64_t content)
+{
+	if (!begun)
+		return content == CONTENT_VOID || allowed(runner, moment, content);
+	return content == runner->outcome[moment->sequence->steps - 1].content.hash ||
+	       (content == CONTENT_VOID && !moment->end);
+}
+
 static bool judge_making(struct runner *runner, const struct moment *moment)
 {
-	uint64_t content, backup, after = runner->outcome[moment->sequence->steps - 1].content.hash;
+	bool begun = moment->end || moment->fence > 0;	/* the first makes the old one void */
+	uint64_t content, backup;
 
-	if (!judge_remake(&runner->judge, &content, &backup))
+	if (!judge_remake(&runner->judge, begun, &content, &backup))
 		return tell(runner, moment, runner->judge.why);
-	if (moment->end ? content != after : content != CONTENT_VOID && !allowed(runner, moment, content))
-		return tell_content(runner, moment, "it is neither the old filesystem nor the new one");
-	if (moment->end ? backup != after : backup != CONTENT_VOID && !allowed(runner, moment, backup))
-		return tell(runner, moment, "the backup superblock shows neither the old filesystem nor the new one");
+	if (!made(runner, moment, begun, content))
+		return tell_content(runner, moment, "it is neither void nor the new filesystem");
+	if (!made(runner, moment, begun, backup))
+		return tell(runner, moment, "the backup superblock shows what is neither void nor the new filesystem");
 	return true;
 }
 

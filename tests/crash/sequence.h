@@ -11,6 +11,7 @@
 struct step {
 	const struct operation *operation;
 	bool same_handle;		/* goes on with the handle of the step before */
+	bool peer;			/* by a second handle, open since before the first step */
 	size_t kill;			/* event at which its process dies, or NEVER */
 	unsigned int eighths;		/* of that event, if it is a store */
 };
@@ -21,7 +22,7 @@ struct sequence {
 	unsigned int steps;
 };
 
-/* As "mixed:drain@3.4,create+stage": ',' is another process, '+' the same, '@' where it dies. */
+/* As "mixed:drain@3.4,create+stage|punch": ',' is another process, '+' the same, '|' the peer, '@' where it dies. */
 void sequence_print(FILE *file, const struct sequence *sequence);
 bool sequence_parse(struct sequence *sequence, const char *text);
 

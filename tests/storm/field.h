@@ -11,6 +11,7 @@
 
 #include "../unit/unit.h"
 #include "cowdax.h"
+#include "stamp.h"
 
 #define KIB UINT64_C(1024)
 #define MIB (UINT64_C(1) << 20)
@@ -50,13 +51,7 @@ void check_space(const char *image, uint64_t before);
 
 /* ---- what bytes say ---- */
 
-/*
- * The bytes of @version at [offset, offset + length) of a file: each 8 bytes say
- * the version and where they are.
- */
-void fill_version(void *bytes, uint64_t offset, size_t length, uint64_t version);
-/* The one version of all bytes of a file's range; 0 when there are several, or what is no version. */
-uint64_t version_of(const void *bytes, uint64_t offset, size_t length);
+/* The version of all bytes of a file's range, as version_of() tells it. */
 uint64_t read_version(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t length);
 
 /* ---- meeting ---- */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Writers among themselves: what runs at once, what waits, and that all get their turn. */
 #include <errno.h>
-#include <inttypes.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "field.h"
@@ -222,6 +223,7 @@ TEST("told not to wait, whatever meets a long write's range says EAGAIN, and onl
 	struct cowdax *fs;
 	pid_t process;
 
+	alarm(30);	/* who waits, waits for ever */
 	make_holder(&holder, image);
 	process = start_process(write_and_hold, &holder);
 	gate_pass(&holder.holds);
@@ -465,27 +467,27 @@ TEST("R12: transactions, long and short writes over each other never wait in a c
 /* Two that take turns so that one of them always holds its range. */
 struct relay {
 	const char *image;
-	volatile unsigned int turns[2];
-	volatile unsigned int served;	/* the one who wants all ranges has been */
+	atomic_uint turns;		/* of both */
+	atomic_uint turn[2];		/* of each, the last: its number among all */
+	atomic_bool served;		/* the one who wants all ranges has been */
 };
 
 struct runner {
 	struct relay *relay;
 	int number;
-	unsigned int seen;		/* turns of the other when this one began to hold */
 };
 
-/* Hold the range until the other has got its own, or two wait: the other is behind somebody. */
+/* Hold the range until the other has got its own later, or two wait: the other is behind somebody. */
 static void pass_on(void *arg)
 {
 	struct runner *runner = arg;
 	struct relay *relay = runner->relay;
+	unsigned int turn = ++relay->turns;
 
-	relay->turns[runner->number]++;
-	while (relay->turns[!runner->number] == runner->seen && !relay->served &&
-	       relay->turns[!runner->number] < MAX_TURNS && count_waiters(relay->image) < 2)
-		usleep(100);
-	runner->seen = relay->turns[!runner->number];
+	relay->turn[runner->number] = turn;
+	while (relay->turn[!runner->number] < turn && !relay->served && relay->turns < MAX_TURNS &&
+	       count_waiters(relay->image) < 2)
+		sched_yield();
 }
 
 static void run_relay(void *arg)
@@ -494,7 +496,7 @@ static void run_relay(void *arg)
 	struct relay *relay = runner->relay;
 	struct cowdax *fs = open_image(relay->image, 0);
 
-	while (!relay->served && relay->turns[runner->number] < MAX_TURNS) {
+	while (!relay->served && relay->turns < MAX_TURNS) {
 		struct source source = {
 			.offset = (uint64_t)runner->number * 6 * MIB, .length = 5 * MIB, .version = 2,
 			.stop = pass_on, .arg = runner, .stop_at = 9 * MIB / 2,
@@ -509,7 +511,7 @@ static void wait_for_all(void (*want)(struct cowdax *fs, uint64_t inode))
 {
 	const char *image = make_files();
 	struct relay *relay = share(sizeof(*relay));
-	struct runner runner[2] = {{relay, 0, 0}, {relay, 1, 0}};
+	struct runner runner[2] = {{relay, 0}, {relay, 1}};
 	struct cowdax *fs;
 	pid_t process[2];
 	unsigned int turns;
@@ -517,13 +519,13 @@ static void wait_for_all(void (*want)(struct cowdax *fs, uint64_t inode))
 	relay->image = image;
 	for (int i = 0; i < 2; i++)
 		process[i] = start_process(run_relay, &runner[i]);
-	while (!relay->turns[0] || !relay->turns[1])
-		usleep(100);
+	while (!relay->turn[0] || !relay->turn[1])
+		sched_yield();
 	fs = open_image(image, 0);
-	turns = relay->turns[0] + relay->turns[1];
+	turns = relay->turns;
 	want(fs, find_file(fs, "/file"));
-	turns = relay->turns[0] + relay->turns[1] - turns;
-	relay->served = 1;
+	turns = relay->turns - turns;
+	relay->served = true;
 	cowdax_close(fs);
 	for (int i = 0; i < 2; i++)
 		end_process(process[i]);

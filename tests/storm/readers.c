@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "field.h"
 
 #define SIZE (16 * MIB)		/* of the image: little more than the files and one more version of them */
@@ -89,6 +91,47 @@ TEST("every read sees one version, whole, while a writer makes new ones on a nea
 	unit_note("%u commits, %u times without space", scene->commits, scene->refused);
 	check_clean(scene->image);
 }
+
+/* ---- overtaken ------------------------------------------------------------------------ */
+
+static void (*before_view)(void *arg);	/* called once, before the next reader's lock is taken */
+static void *before_view_arg;
+
+int __real_cdx_device_lock(struct cdx_device *device, uint64_t start, uint64_t length, bool exclusive, bool wait);
+int __wrap_cdx_device_lock(struct cdx_device *device, uint64_t start, uint64_t length, bool exclusive, bool wait);
+
+int __wrap_cdx_device_lock(struct cdx_device *device, uint64_t start, uint64_t length, bool exclusive, bool wait)
+{
+	void (*call)(void *arg) = before_view;
+
+	if (call && start >= CDX_LOCK_READERS && start < CDX_LOCK_RANGES) {
+		before_view = NULL;
+		call(before_view_arg);
+	}
+	return __real_cdx_device_lock(device, start, length, exclusive, wait);
+}
+
+static void overtake(void *scene)
+{
+	end_process(start_process(write_versions, scene));
+}
+
+TEST("a reader that a writer overtakes, between looking and locking, sees what is newest then")
+{
+	struct scene *scene = make_scene();
+	struct cowdax *fs;
+
+	before_view_arg = scene;
+	before_view = overtake;
+	fs = open_image(scene->image, COWDAX_RDONLY);
+	CHECK(scene->ended);
+	CHECK_EQUAL(read_version(fs, find_file(fs, "/short"), 0, SHORT), COMMITS - 1);
+	CHECK(read_version(fs, find_file(fs, "/long"), 0, LONG) != 0);
+	cowdax_close(fs);
+	check_clean(scene->image);
+}
+
+/* ---- taking their time ---------------------------------------------------------------- */
 
 /* Until the writer is some commits further, or can go no further. */
 static void let_write(struct scene *scene)
@@ -251,6 +294,7 @@ TEST("what a reader sees is not used again until it is killed, and then all of i
 
 struct child {
 	struct cowdax *fs;
+	void *mapping;
 	struct gate tried, go;
 };
 
@@ -284,6 +328,7 @@ TEST("R10: a forked child cannot use its parent's handle, nor do anything to its
 	struct cowdax *other;
 	pid_t process;
 
+	alarm(30);	/* a child that is let in waits for its parent for ever */
 	gate_make(&child.tried);
 	gate_make(&child.go);
 	MUST(cowdax_begin(child.fs, &field_error));
@@ -352,10 +397,52 @@ static void begin_and_fork(void *arg)
 	child->fs = open_image(unit_path("image"), 0);
 	MUST(cowdax_begin(child->fs, &field_error));
 	if (fork() == 0) {
+		alarm(60);
 		drop_handle(child);
 		_exit(EXIT_SUCCESS);
 	}
 	pause();
+}
+
+/* Where the image is mapped. */
+static void *find_mapping(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	uint64_t start = 0;
+	char line[1024];
+
+	while (maps && fgets(line, sizeof(line), maps) && !start)
+		if (strstr(line, "/image\n"))
+			start = strtoull(line, NULL, 16);
+	if (maps)
+		fclose(maps);
+	if (!start)
+		unit_skip("/proc/self/maps does not tell where the image is");
+	return (void *)(uintptr_t)start;
+}
+
+/* The parent's mapping is not in the child, which may have put something else there. */
+static void close_over(void *arg)
+{
+	struct child *child = arg;
+	unsigned char *own = mmap(child->mapping, SIZE, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	CHECK(own == child->mapping);
+	cowdax_close(child->fs);
+	memset(own, 1, SIZE);
+}
+
+TEST("R10: a forked child that closes the handle keeps the memory that is its own")
+{
+	struct scene *scene = make_scene();
+	struct child child = {.fs = open_image(scene->image, 0)};
+
+	child.mapping = find_mapping();
+	end_process(start_process(close_over, &child));
+	MUST(write_version(child.fs, find_file(child.fs, "/long"), 0, SHORT, 3));
+	cowdax_close(child.fs);
+	check_clean(scene->image);
 }
 
 TEST("R10: a forked child that has closed the handle does not keep its dead parent's locks")

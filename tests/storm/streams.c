@@ -197,8 +197,7 @@ TEST("a stream in chunks that is killed leaves whole chunks: long ones, not in b
 	check_chunks(6 * MIB + 1001, 17 * MIB);
 }
 
-/* Count what the source is asked for until the file is seen to have more. */
-TEST("a stream in chunks is read no further than the chunk that is being written")
+TEST("a stream in chunks is whole at its end, its last chunk a short one")
 {
 	const char *image = make_scene(64 * MIB);
 	struct cowdax *fs = open_image(image, 0);
