@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fsck.cowdax: check an image. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,6 +38,8 @@ static error_t set_progress(struct argp_state *state, struct cli *cli, char *tex
 	args->progress = true;
 	if (number_parse(text, &args->progress_fd) || args->progress_fd > INT32_MAX)
 		return cli_usage(state, "-C: '%s' is not a file descriptor", text);
+	if (args->progress_fd && fcntl((int)args->progress_fd, F_GETFD) < 0)
+		return cli_usage(state, "-C: descriptor %s is not open", text);
 	return 0;
 }
 

@@ -186,13 +186,26 @@ static void print(const struct cli *cli, struct arguments *args)
 		geometry_print(&args->info);
 }
 
+/* What cannot work is found out before anything is printed or written. */
+static int rehearse(struct cli *cli, struct arguments *args)
+{
+	struct cowdax_mkfs_options trial = args->options;
+
+	trial.dry_run = true;
+	return cowdax_mkfs(cli->image, &trial, &args->info, &cli->error);
+}
+
 static int make(struct cli *cli, struct arguments *args)
 {
-	int ret = announce(cli, args);
+	int ret = rehearse(cli, args);
 
+	if (!ret)
+		ret = announce(cli, args);
 	if (ret)
 		return ret;
 	ret = cowdax_mkfs(cli->image, &args->options, &args->info, &cli->error);
+	if (!ret && !cli->dry_run)
+		ret = probe_wipe(cli);
 	if (!ret) {
 		find_warnings(cli, args);
 		print(cli, args);

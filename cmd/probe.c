@@ -200,3 +200,36 @@ uint64_t probe_partition_start(const char *path)
 	read_line(name, sectors, sizeof(sectors));
 	return strtoull(sectors, NULL, 10) * 512;
 }
+
+int probe_wipe(struct cli *cli)
+{
+	int fd = open(cli->image, O_RDWR | O_CLOEXEC), ret = 0;
+	struct stat st;
+	blkid_probe probe;
+
+	if (fd < 0 || fstat(fd, &st) || S_ISCHR(st.st_mode)) {
+		if (fd >= 0)
+			close(fd);
+		return fd < 0 ? cli_fail(cli, -errno, "%s: %s", cli->image, strerror(errno)) : 0;
+	}
+	probe = blkid_new_probe();
+	if (!probe || blkid_probe_set_device(probe, fd, (blkid_loff_t)cli->open.fs_offset, 0)) {
+		ret = cli_fail(cli, -EIO, "%s: cannot be probed for old signatures", cli->image);
+		goto out_close;
+	}
+	blkid_probe_enable_superblocks(probe, 1);
+	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_MAGIC);
+	blkid_probe_enable_partitions(probe, 1);
+	blkid_probe_set_partitions_flags(probe, BLKID_PARTS_MAGIC);
+	while (!ret && blkid_do_probe(probe) == 0) {
+		if (blkid_do_wipe(probe, 0))
+			ret = cli_fail(cli, -EIO, "%s: an old signature cannot be erased", cli->image);
+	}
+	if (!ret && fsync(fd))
+		ret = cli_fail(cli, -errno, "%s: %s", cli->image, strerror(errno));
+out_close:
+	if (probe)
+		blkid_free_probe(probe);
+	close(fd);
+	return ret;
+}

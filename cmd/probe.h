@@ -13,6 +13,11 @@ struct cli;
  * there is a filesystem or a partition table.  A missing file is fine.
  */
 int probe_target(struct cli *cli, bool force);
+/**
+ * Erase what libblkid still takes for another filesystem or a partition table in
+ * the one just made: signatures that lie where it has written nothing.
+ */
+int probe_wipe(struct cli *cli);
 /** Bytes from the start of the whole disk to that of @path, 0 unless it is a partition. */
 uint64_t probe_partition_start(const char *path);
 

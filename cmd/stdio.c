@@ -119,7 +119,8 @@ static void occupy_standard_descriptors(void)
 void cli_start(const char *program, int usage_status, int failure_status)
 {
 	occupy_standard_descriptors();
-	signal(SIGPIPE, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);	/* EPIPE and EFBIG are errors that can be told */
+	signal(SIGXFSZ, SIG_IGN);
 	argp_err_exit_status = usage_status;
 	at_exit.program = program;
 	at_exit.failure_status = failure_status;

@@ -324,34 +324,33 @@ int cdx_place_create(struct cdx_txn *txn, const struct cdx_place *place, uint32_
 	return ret;
 }
 
-/* Make each missing directory of @path down to the @last component's end. */
+/* Make each missing directory on the way down @path. */
 static int make_parents(struct cdx_txn *txn, const char *path, uint32_t mode)
 {
-	size_t length = strlen(path), at = 0;
+	struct cdx_place place = {.inode = COWDAX_ROOT_INODE, .name = path};
 	struct cdx_inode inode;
 	int ret = 0;
 
-	while (at < length && !ret) {
-		struct cdx_place place;
-		char *part;
+	while (!ret) {
+		size_t length;
 
-		at += strspn(path + at, "/");
-		at += strcspn(path + at, "/");
-		part = strndup(path, at);
-		if (!part)
-			return -ENOMEM;
-		ret = cdx_path_walk(txn, part, &place, NULL);
+		path += strspn(path, "/");
+		if (!*path)
+			break;
+		length = strcspn(path, "/");
+		ret = step(txn, &place, path, length);
+		path += length;
+		if (!ret && place.inode)
+			continue;
 		if (!ret)
-			ret = load_place(txn, &place, &inode);
-		if (!ret && !S_ISDIR(inode.mode))
-			ret = -EEXIST;
-		if (ret == -ENOENT)
 			ret = cdx_place_create(txn, &place, S_IFDIR | mode, &inode);
-		free(part);
 		if (!ret)
 			ret = cdx_txn_relieve(txn);
+		place.inode = inode.number;
 	}
-	return ret;
+	if (!ret)
+		ret = load_place(txn, &place, &inode);
+	return !ret && !S_ISDIR(inode.mode) ? -EEXIST : ret;
 }
 
 int cdx_path_mkdir(struct cdx_txn *txn, const char *path, uint32_t mode, bool parents,
@@ -362,7 +361,7 @@ int cdx_path_mkdir(struct cdx_txn *txn, const char *path, uint32_t mode, bool pa
 	int ret;
 
 	mode &= 07777;
-	if (parents) {
+	if (parents && strncmp(path, "ino:", 4) != 0) {
 		ret = make_parents(txn, path, mode);
 		return ret ? path_error(error, ret, path) : 0;
 	}

@@ -177,6 +177,17 @@ static int explain(const struct cowdax *fs, int code, const char *what, struct c
 	return cdx_error_errno(error, code, what);
 }
 
+/* The layers below know no path. */
+static int with_path(const struct cowdax *fs, int code, struct cowdax_error *error)
+{
+	char text[sizeof(error->text)];
+
+	if (!error || error->code != code || !error->text[0])
+		return explain(fs, code, fs->path, error);
+	memcpy(text, error->text, sizeof(text));
+	return cdx_error(error, code, "%s: %s", fs->path, text);
+}
+
 /* cdx_error() leaves an old sentence with an old code: make sure it is not taken for a new one. */
 static void forget(struct cowdax_error *error)
 {
@@ -239,7 +250,7 @@ static int start(struct cowdax *fs, struct cowdax_error *error)
 	int ret = cdx_txn_begin(&fs->txn, error);
 
 	if (ret)
-		return explain(fs, ret, fs->path, error);
+		return with_path(fs, ret, error);
 	ret = cdx_stage_sweep(&fs->txn, &fs->stage);
 	/* Damage or a full image there must not keep others from their work. */
 	if (ret == -EUCLEAN || ret == -EIO || ret == -ENOSPC) {

@@ -96,6 +96,9 @@ static void fill_info(struct cowdax_info *info, const struct cdx_super *super, c
 	};
 	memcpy(info->uuid, super->uuid, sizeof(info->uuid));
 	memcpy(info->label, super->label, sizeof(super->label));
+	/* Of the pool, the root of the space tree and that of the fs tree are in use. */
+	info->reserved_blocks = (cdx_txn_format_pool(super) - 2) >> super->grains_per_block_shift;
+	info->free_blocks = (super->grains - 2 * super->head_grains - 2) >> super->grains_per_block_shift;
 }
 
 /* The order is R4's: nothing is a filesystem until the last store is durable. */
@@ -120,12 +123,8 @@ static int format(struct cdx_device *device, const struct cdx_super *super,
 		ret = write_super(&device->pm, super, super->size - CDX_SUPER_SIZE);
 	if (!ret)
 		ret = write_super(&device->pm, super, 0);
-	if (!ret && info) {
+	if (!ret && info)
 		fill_info(info, super, device);
-		info->reserved_blocks = txn.committed.pool.grains >> super->grains_per_block_shift;
-		info->free_blocks = (txn.committed.pool.grains + txn.committed.free_grains) >>
-				    super->grains_per_block_shift;
-	}
 	cdx_txn_exit(&txn);
 	return ret;
 }
@@ -169,6 +168,8 @@ static int dry_run(const char *path, const struct cowdax_mkfs_options *options, 
 	int ret = 0;
 
 	if (access(path, F_OK) == 0) {
+		if (access(path, W_OK))
+			return cdx_error_errno(error, -errno, path);
 		ret = cdx_device_open(&device, path, options->fs_offset, CDX_DEVICE_NO_LOCK, error);
 		if (ret)
 			return ret;

@@ -124,16 +124,22 @@ static void init_tree(struct cdx_txn *txn, struct cdx_tree *tree, struct cdx_ref
 	};
 }
 
-int cdx_txn_init(struct cdx_txn *txn, struct cdx_device *device, const struct cdx_super *super)
+/* Grains that only removals and drains may use (R17). */
+static uint64_t removal_reserve(const struct cdx_super *super)
 {
 	uint64_t reserve = super->grains / 128;
 
+	return reserve < 32 ? 32 : reserve > 128 ? 128 : reserve;
+}
+
+int cdx_txn_init(struct cdx_txn *txn, struct cdx_device *device, const struct cdx_super *super)
+{
 	memset(txn, 0, sizeof(*txn));
 	txn->device = device;
 	txn->super = super;
 	if (cdx_nodes_init(&txn->nodes, &device->pm, super))
 		return -ENOMEM;
-	txn->reserve = reserve < 32 ? 32 : reserve > 128 ? 128 : reserve;
+	txn->reserve = removal_reserve(super);
 	init_tree(txn, &txn->fs, &txn->record.fs, CDX_KIND_FS, &shareable_ops);
 	init_tree(txn, &txn->limbo, &txn->record.limbo, CDX_KIND_LIMBO, &private_ops);
 	init_tree(txn, &txn->staging, &txn->record.staging, CDX_KIND_STAGING, &private_ops);
@@ -608,11 +614,17 @@ int cdx_txn_share_tree(struct cdx_txn *txn, struct cdx_ref *root)
 
 /* ---- mkfs ---------------------------------------------------------------------------------------------- */
 
+uint64_t cdx_txn_format_pool(const struct cdx_super *super)
+{
+	uint64_t block = UINT64_C(1) << super->grains_per_block_shift;
+
+	return (2 * removal_reserve(super) + 64 + block - 1) & ~(block - 1);
+}
+
 int cdx_txn_format(struct cdx_txn *txn)
 {
 	const struct cdx_super *super = txn->super;
-	uint64_t block = cdx_block_grains(txn);
-	uint64_t pool = (2 * txn->reserve + 64 + block - 1) & ~(block - 1);
+	uint64_t pool = cdx_txn_format_pool(super);
 	uint64_t tail = super->grains - super->head_grains, low = super->head_grains;
 	struct cdx_disk_space items[] = {
 		{put64(0), put64(1)},

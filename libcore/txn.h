@@ -54,5 +54,7 @@ int cdx_txn_share_tree(struct cdx_txn *txn, struct cdx_ref *root);
  * commits.
  */
 int cdx_txn_format(struct cdx_txn *txn);
+/* The grains of the pool that it makes. */
+uint64_t cdx_txn_format_pool(const struct cdx_super *super);
 
 #endif

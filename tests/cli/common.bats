@@ -210,7 +210,7 @@ every_command() {
     make_image
     start_batch --atomic
     tell 'mkdir /a'
-    fails 1 'cowdax-mkdir: ' cowdax-mkdir --no-wait image /b
+    fails 1 'cowdax-mkdir: image: another process is writing' cowdax-mkdir --no-wait image /b
     cowdax-mkdir image /c 3>&- 5>&- 6>&- &
     waiting=$!
     end_batch

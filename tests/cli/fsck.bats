@@ -146,3 +146,8 @@ make_damaged_image() {
     fsck.cowdax -n -b image >out 2>&1 || got=$?
     [ $((got & 8)) = 0 ]
 }
+
+@test "progress to a descriptor that is not open is wrong usage" {
+    make_image
+    fails 16 'descriptor 77 is not open' fsck.cowdax -C 77 -n image
+}

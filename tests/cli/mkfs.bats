@@ -100,6 +100,37 @@ load helper
     fsck.cowdax -n image
 }
 
+@test "with --force no signature of the former filesystem is left, wherever it lay" {
+    truncate -s 16M image
+    printf '\001CD001\001' | dd of=image bs=1 seek=32768 conv=notrunc status=none
+    [ "$(blkid -p -s TYPE -o value image)" = iso9660 ]
+    fails 1 'iso9660' mkfs.cowdax image
+    mkfs.cowdax --quiet --force image
+    [ -z "$(blkid -p -s TYPE -o value image)" ]
+    fsck.cowdax -n image
+}
+
+@test "a failure prints nothing on standard output" {
+    ! mkfs.cowdax missing >out 2>err
+    [ ! -s out ]
+    ! mkfs.cowdax --json missing >out 2>err
+    [ ! -s out ]
+}
+
+@test "--dry-run tells the numbers that the real run then has" {
+    mkfs.cowdax --dry-run --json image 64M >trial
+    mkfs.cowdax --json image 64M >real
+    for key in .free_blocks .reserved_blocks .blocks; do
+        [ "$(jq $key trial)" = "$(jq $key real)" ]
+    done
+    [ "$(jq .free_blocks real)" = "$(json .free_blocks cowdax-info image)" ]
+}
+
+@test "a file size limit is an error, and no file is left behind" {
+    (ulimit -f 1000 && fails 1 'File too large' mkfs.cowdax image 64M)
+    [ ! -e image ]
+}
+
 @test "a partition table is refused" {
     truncate -s 16M image
     # One partition of type 0x83 from sector 2048, and the signature.

@@ -236,3 +236,14 @@ load helper
         and (.features | type) == "array" and (.uuid | length) == 36 and .limbo_blocks >= 0' out
     cowdax-info image | grep -E '^blocks: +4096$'
 }
+
+@test "mkdir -p makes thousands of directories in each other" {
+    make_image
+    path=$(printf '/d%.0s' $(seq 3000))
+    cowdax-mkdir -p image "$path"
+    cowdax-mkdir -p image "$path"
+    [ "$(json .type cowdax-stat image "$path")" = '"directory"' ] ||
+        [ "$(json .type cowdax-stat image "$path")" = directory ]
+    cowdax-rm -r image /d
+    [ -z "$(cowdax-ls image)" ]
+}

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The persistence funnel.  The page-cache backend's system calls are watched
- * (linked with --wrap=msync, --wrap=madvise).
+ * (linked with --wrap=msync, --wrap=madvise), and what libpmem is asked for
+ * (--wrap=dlsym).
  */
 #include "pmem.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -46,6 +48,20 @@ int __wrap_madvise(void *start, size_t length, int advice)
 {
 	advise_calls++;
 	return __real_madvise(start, length, advice);
+}
+
+static int drains;
+
+static void count_drain(void)
+{
+	drains++;
+}
+
+void *__real_dlsym(void *handle, const char *name);
+void *__wrap_dlsym(void *handle, const char *name);
+void *__wrap_dlsym(void *handle, const char *name)
+{
+	return strcmp(name, "pmem_drain") == 0 ? (void *)(uintptr_t)count_drain : __real_dlsym(handle, name);
 }
 
 static bool was_synced(const struct cdx_pmem *pm, uint64_t from, uint64_t to)
@@ -163,7 +179,7 @@ TEST("R3: a msync that failed is never tried again: from then on every fence fai
 
 /* ---- persistent memory --------------------------------------------------------------- */
 
-TEST("PMEM_IS_PMEM_FORCE=1 takes libpmem's way, without msync")
+TEST("PMEM_IS_PMEM_FORCE=1 takes libpmem's way: a fence drains once, and without msync")
 {
 	struct cdx_pmem pm;
 
@@ -175,10 +191,27 @@ TEST("PMEM_IS_PMEM_FORCE=1 takes libpmem's way, without msync")
 		CHECK_EQUAL(pm.kind, COWDAX_MAPPING_FORCED);
 	cdx_pmem_copy(&pm, 10, "streamed", 8);
 	cdx_pmem_zero(&pm, 14, 2);
+	CHECK_EQUAL(drains, 0);
 	CHECK_EQUAL(cdx_pmem_fence(&pm), 0);
+	CHECK_EQUAL(drains, 1);
 	CHECK_EQUAL(sync_calls, 0);
 	expect_in_file("file", 10, "stre");
 	expect_in_file("file", 16, "ed");
+	cdx_pmem_unmap(&pm);
+}
+
+TEST("R22: the fence after a store that met a fault fails; the one after that does not")
+{
+	struct cdx_pmem pm;
+
+	CHECK_EQUAL(cowdax_catch_faults(), 0);
+	CHECK_EQUAL(setenv("PMEM_IS_PMEM_FORCE", "1", 1), 0);
+	map_file(&pm, MIB, CDX_PMEM_WRITABLE);
+	CHECK_EQUAL(truncate(unit_path("file"), PAGE), 0);
+	cdx_pmem_copy(&pm, 2 * PAGE, "lost", 4);
+	CHECK_EQUAL(cdx_pmem_fence(&pm), -EIO);
+	cdx_pmem_copy(&pm, 0, "kept", 4);
+	CHECK_EQUAL(cdx_pmem_fence(&pm), 0);
 	cdx_pmem_unmap(&pm);
 }
 

@@ -214,6 +214,25 @@ TEST("a slot with any byte changed, or a length that its lists do not need, is n
 	CHECK(!cdx_slot_valid(&super, slot, 0));
 }
 
+/* Else a parent's new address and its child's could cancel out, and an old parent seem to name the new child. */
+TEST("R8: what another address does to a node's checksum depends on the address, and so for its birth")
+{
+	struct cdx_super super = good_super();
+	struct cdx_disk_node node = {.count = put16(1)};
+	uint32_t crc[2][4];
+
+	for (uint64_t i = 0; i < 4; i++) {
+		node.address = put64(100 + i);
+		node.birth = put64(1000);
+		crc[0][i] = cdx_node_crc(&super, &node, sizeof(node));
+		node.address = put64(100);
+		node.birth = put64(1000 + i);
+		crc[1][i] = cdx_node_crc(&super, &node, sizeof(node));
+	}
+	for (int i = 0; i < 2; i++)
+		CHECK((crc[i][0] ^ crc[i][1]) != (crc[i][2] ^ crc[i][3]));
+}
+
 TEST("R20: superblocks and slots are never to be allocated, nor what is past the end")
 {
 	struct cdx_super super = good_super();
