@@ -393,17 +393,23 @@ int cdx_pmem_move(struct cdx_pmem *pm, uint64_t to, uint64_t from, size_t length
 	return cdx_guard(access.from, length, do_move, &access);
 }
 
+int cdx_pmem_take_fault(struct cdx_pmem *pm)
+{
+	int fault = pm->fault;
+
+	pm->fault = 0;
+	return fault;
+}
+
 int cdx_pmem_fence(struct cdx_pmem *pm)
 {
-	int ret;
+	int fault, ret;
 
 	if (pm->discard)
 		return 0;
 	ret = pm->ops->fence(pm);
-	if (!ret)
-		ret = pm->fault;
-	pm->fault = 0;
-	return ret;
+	fault = cdx_pmem_take_fault(pm);
+	return ret ? ret : fault;
 }
 
 int cdx_pmem_fetch(void *bytes, const void *from, size_t length)

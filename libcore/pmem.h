@@ -73,6 +73,8 @@ void cdx_pmem_zero(struct cdx_pmem *pm, uint64_t offset, size_t length);
 /* From one place of the mapping to another that does not overlap it.  -EIO like cdx_pmem_read. */
 int cdx_pmem_move(struct cdx_pmem *pm, uint64_t to, uint64_t from, size_t length);
 int cdx_pmem_fence(struct cdx_pmem *pm);
+/* Whether a store has met a fault since the last fence; asking forgets it. */
+int cdx_pmem_take_fault(struct cdx_pmem *pm);
 
 /*
  * Copy @length bytes out of the mapping.  -EIO where the media cannot be read,

@@ -259,6 +259,9 @@ static int64_t fill_run(struct cdx_stage *stage, const struct cdx_run *run, cons
 	block += part >> block_shift(stage);
 	if (!ret && done < length)
 		ret = fill_partial(stage, block, bytes + done, 0, length - done);
+	/* No fence of this transaction will tell: there is none until the next one's. */
+	if (!ret)
+		ret = cdx_pmem_take_fault(pm);
 	return ret ? ret : (int64_t)length;
 }
 

@@ -347,7 +347,7 @@ static int start(struct cdx_txn *txn)
 	if (ret)
 		return ret;
 	txn->open = true;
-	txn->device->pm.fault = 0;
+	cdx_pmem_take_fault(&txn->device->pm);
 	txn->unchanged = false;
 	txn->record.transaction++;
 	txn->nodes.transaction = txn->record.transaction;

@@ -183,6 +183,40 @@ TEST("R22: a long write onto a full disk leaves nothing staged")
 	free(bytes);
 }
 
+static const struct cdx_pmem_ops *sound;
+
+/* A bulk copy meets bad memory: what the guard around it leaves behind. */
+static void copy_to_bad_memory(struct cdx_pmem *pm, uint64_t offset, const void *bytes, size_t length)
+{
+	sound->copy(pm, offset, bytes, length);
+	if (length > 65536)
+		pm->fault = -EIO;
+}
+
+TEST("R22: a fault in a long write's bulk copy fails the write, though no fence follows it at once")
+{
+	struct cowdax *fs = rig_new(64 * MIB, 0, 0);
+	uint64_t inode = rig_create(fs, "/a");
+	struct cowdax_error error = {0};
+	unsigned char *bytes = calloc(1, 2 * MIB);
+	struct cdx_pmem_ops bad;
+	struct cowdax_stat st;
+
+	CHECK(bytes);
+	sound = fs->device.pm.ops;
+	bad = *sound;
+	bad.copy = copy_to_bad_memory;
+	fs->device.pm.ops = &bad;
+	CHECK_EQUAL(cowdax_write(fs, inode, bytes, 2 * MIB, 0, NULL, &error), -EIO);
+	fs->device.pm.ops = sound;
+	CHECK_EQUAL(cowdax_stat(fs, inode, &st, &error), 0);
+	CHECK_EQUAL(st.size, 0);
+	CHECK_EQUAL(cowdax_write(fs, inode, bytes, 2 * MIB, 0, NULL, &error), 0);
+	rig_check(fs->path);
+	cowdax_close(fs);
+	free(bytes);
+}
+
 TEST("R22: with faults caught, an image truncated under its mapping is EIO, and the process lives")
 {
 	struct cowdax *fs = rig_new(4 * MIB, 0, 0);
