@@ -143,7 +143,7 @@ void cowdax_close(struct cowdax *fs)
 		cdx_stage_close(&fs->stage);
 	} else {
 		cdx_txn_disown(&fs->txn);
-		fs->device.pm.map = NULL;	/* it was not inherited */
+		cdx_pmem_disown(&fs->device.pm);
 	}
 	if (fs->txn.device)
 		cdx_txn_exit(&fs->txn);
@@ -334,7 +334,8 @@ static int sweep_lanes(struct cowdax *fs, struct cowdax_error *error)
 	if (ret)
 		return ret;
 	fs->txn.removing = true;
-	if (cdx_stage_sweep(&fs->txn, &fs->stage) == 0)
+	/* A commit takes nodes, of which there may be few: none for nothing. */
+	if (fs->txn.record.staging.address && cdx_stage_sweep(&fs->txn, &fs->stage) == 0)
 		return cdx_txn_commit(&fs->txn, error);
 	cdx_txn_abort(&fs->txn);
 	return 0;

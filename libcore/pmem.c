@@ -254,6 +254,11 @@ void cdx_pmem_wrap(struct cdx_pmem *pm, void *bytes, uint64_t length, const stru
 	};
 }
 
+void cdx_pmem_disown(struct cdx_pmem *pm)
+{
+	pm->map = NULL;
+}
+
 void cdx_pmem_unmap(struct cdx_pmem *pm)
 {
 	if (pm->ops && pm->ops->release)

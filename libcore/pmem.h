@@ -59,6 +59,8 @@ int cdx_pmem_map(struct cdx_pmem *pm, int fd, uint64_t offset, uint64_t length, 
 void cdx_pmem_wrap(struct cdx_pmem *pm, void *bytes, uint64_t length, const struct cdx_pmem_ops *ops,
 		   void *state);
 void cdx_pmem_unmap(struct cdx_pmem *pm);
+/* In a forked child: forget the mapping, which it has not inherited. */
+void cdx_pmem_disown(struct cdx_pmem *pm);
 
 /*
  * Make sure that stores to the range find backing store (R22): a hole of a
