@@ -340,13 +340,13 @@ static int make_parents(struct cdx_txn *txn, const char *path, uint32_t mode)
 		length = strcspn(path, "/");
 		ret = step(txn, &place, path, length);
 		path += length;
-		if (!ret && place.inode)
+		if (ret || place.inode)
 			continue;
-		if (!ret)
-			ret = cdx_place_create(txn, &place, S_IFDIR | mode, &inode);
+		ret = cdx_place_create(txn, &place, S_IFDIR | mode, &inode);
 		if (!ret)
 			ret = cdx_txn_relieve(txn);
-		place.inode = inode.number;
+		if (!ret)
+			place.inode = inode.number;
 	}
 	if (!ret)
 		ret = load_place(txn, &place, &inode);
