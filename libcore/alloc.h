@@ -34,6 +34,7 @@ struct cdx_txn {
 	struct cdx_run taking;		/* the run that nodes are being written to */
 	uint64_t epoch;			/* transaction whose reader byte this handle holds; 0: none */
 	struct timespec now;		/* stamp of this transaction's changes */
+	struct { uint64_t inode, offset; } unreadable;	/* data of a file that was met; inode 0: none */
 };
 
 static inline uint64_t cdx_block_grains(const struct cdx_txn *txn)

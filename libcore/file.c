@@ -41,9 +41,9 @@ static int fill_edges(struct cdx_iter *it, unsigned char *block, uint64_t from, 
 		it->result->bytes_zeroed += edges;
 		return 0;
 	}
-	ret = cdx_pmem_read(&it->txn->device->pm, source->address, block, from);
+	ret = cdx_iomap_read(it->txn, it->inode, source, source->offset, block, from);
 	if (!ret)
-		ret = cdx_pmem_read(&it->txn->device->pm, source->address + to, block + to, size - to);
+		ret = cdx_iomap_read(it->txn, it->inode, source, source->offset + to, block + to, size - to);
 	if (!ret)
 		it->result->bytes_copied += edges;
 	return ret;
@@ -241,6 +241,8 @@ static int copy_turn(struct cdx_iter *it)
 				    it->step.length);
 	if (!ret)
 		it->result->bytes_copied += it->step.length;
+	if (ret == -EIO)
+		cdx_iomap_probe(it->txn, it->inode, &it->step.source, it->step.offset, it->step.length);
 	return ret;
 }
 
@@ -366,10 +368,21 @@ static int sink_zeros(uint64_t length, cowdax_sink_fn *sink, void *arg)
 	return ret;
 }
 
+/* Hand over mapped bytes where they lie.  The sink is told of bad media by the kernel
+ * (write(2) of such bytes is EFAULT) or by cdx_pmem_fetch(): then it is the file's fault. */
+static int sink_mapped(struct cdx_txn *txn, const struct cdx_inode *inode, const struct cowdax_iomap *map,
+		       uint64_t offset, uint64_t length, cowdax_sink_fn *sink, void *arg)
+{
+	int ret = sink(arg, txn->device->pm.base + map->address + (offset - map->offset), length);
+
+	if ((ret == -EFAULT || ret == -EIO) && cdx_iomap_probe(txn, inode, map, offset, length))
+		return -EIO;
+	return ret;
+}
+
 int cdx_file_read(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t offset, uint64_t length,
 		  cowdax_sink_fn *sink, void *arg)
 {
-	const struct cdx_pmem *pm = &txn->device->pm;
 	uint64_t end;
 	int ret = 0;
 
@@ -385,7 +398,7 @@ int cdx_file_read(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t offset,
 			break;
 		part = (cdx_iomap_end(&map) < end ? cdx_iomap_end(&map) : end) - offset;
 		ret = map.type == COWDAX_MAPPED ?
-		      sink(arg, pm->base + map.address + (offset - map.offset), part) :
+		      sink_mapped(txn, inode, &map, offset, part, sink, arg) :
 		      sink_zeros(part, sink, arg);
 		offset += part;
 	}

@@ -151,6 +151,7 @@ void cowdax_close(struct cowdax *fs)
 	if (fs->alive)
 		munmap((void *)(uintptr_t)fs->alive, (size_t)sysconf(_SC_PAGESIZE));
 	free(fs->scratch);
+	free(fs->known.path);
 	free(fs->path);
 	free(fs);
 }
@@ -167,11 +168,30 @@ uint32_t cowdax_block_size(const struct cowdax *fs)
 
 /* ---- transactions --------------------------------------------------------------------------- */
 
-/* Say what went wrong where, unless it has been said. */
-static int explain(const struct cowdax *fs, int code, const char *what, struct cowdax_error *error)
+void cdx_image_remember(struct cowdax *fs, const char *path, uint64_t inode)
 {
+	if (!fs->known.path || strcmp(fs->known.path, path) != 0) {
+		free(fs->known.path);
+		fs->known.path = strdup(path);
+	}
+	fs->known.inode = inode;
+}
+
+int cdx_image_explain(const struct cowdax *fs, int code, const char *what, struct cowdax_error *error)
+{
+	char number[32];
+
 	if (error && error->code == code && error->text[0])
 		return code;
+	if (!what && fs->known.path && fs->known.inode == fs->subject)
+		what = fs->known.path;
+	if (!what) {
+		snprintf(number, sizeof(number), "ino:%" PRIu64, fs->subject);
+		what = number;
+	}
+	if (code == -EIO && fs->txn.unreadable.inode)
+		return cdx_error(error, code, "%s: offset %" PRIu64 ": cannot be read from the media: %s",
+				 what, fs->txn.unreadable.offset, strerror(EIO));
 	if (code == -EUCLEAN)
 		return cdx_error(error, code, "%s: %s: the image is damaged: run fsck.cowdax", fs->path, what);
 	return cdx_error_errno(error, code, what);
@@ -183,14 +203,15 @@ static int with_path(const struct cowdax *fs, int code, struct cowdax_error *err
 	char text[sizeof(error->text)];
 
 	if (!error || error->code != code || !error->text[0])
-		return explain(fs, code, fs->path, error);
+		return cdx_image_explain(fs, code, fs->path, error);
 	memcpy(text, error->text, sizeof(text));
 	return cdx_error(error, code, "%s: %s", fs->path, text);
 }
 
 /* cdx_error() leaves an old sentence with an old code: make sure it is not taken for a new one. */
-static void forget(struct cowdax_error *error)
+static void forget(struct cowdax *fs, struct cowdax_error *error)
 {
+	fs->txn.unreadable.inode = 0;
 	if (error)
 		*error = (struct cowdax_error){0};
 }
@@ -208,7 +229,7 @@ static int lock_range(struct cowdax *fs, uint64_t inode, uint64_t first, uint64_
 	ret = cdx_range_lock(&fs->device, &fs->range, inode, first, count, wait);
 	if (ret == -EAGAIN)
 		return cdx_error(error, ret, "%s: another process is writing there", fs->path);
-	return ret ? explain(fs, ret, "range lock", error) : 0;
+	return ret ? cdx_image_explain(fs, ret, "range lock", error) : 0;
 }
 
 static void to_blocks(const struct cowdax *fs, uint64_t offset, uint64_t length, uint64_t *first, uint64_t *count)
@@ -281,7 +302,7 @@ int cowdax_begin(struct cowdax *fs, struct cowdax_error *error)
 
 	if (ret)
 		return ret;
-	forget(error);
+	forget(fs, error);
 	/* Nothing can be waited for once the commit lock is held (R12). */
 	ret = lock_range(fs, CDX_RANGE_ALL, 0, 0, error);
 	if (ret)
@@ -302,7 +323,7 @@ int cowdax_commit(struct cowdax *fs, struct cowdax_error *error)
 
 	if (ret)
 		return ret;
-	forget(error);
+	forget(fs, error);
 	if (!fs->explicit_txn)
 		return cdx_error(error, -EINVAL, "%s: no transaction is open", fs->path);
 	if (fs->failed) {
@@ -312,7 +333,7 @@ int cowdax_commit(struct cowdax *fs, struct cowdax_error *error)
 	fs->explicit_txn = false;
 	ret = cdx_txn_commit(&fs->txn, error);
 	cdx_range_unlock(&fs->device, &fs->range);
-	return ret ? explain(fs, ret, "commit", error) : 0;
+	return ret ? cdx_image_explain(fs, ret, "commit", error) : 0;
 }
 
 void cowdax_abort(struct cowdax *fs)
@@ -354,7 +375,7 @@ int cdx_image_make_room(struct cowdax *fs, struct cowdax_error *error)
 	ret = cdx_txn_drain_all(&fs->txn, &blocked, error);
 	if (ret && ret != -ENOSPC)
 		return ret;
-	forget(error);
+	forget(fs, error);
 	if (blocked)
 		return cdx_error(error, -ENOSPC,
 				 "%s: No space left on device: a reader still holds what was freed", fs->path);
@@ -397,7 +418,7 @@ static int when_free(struct cowdax *fs, cdx_image_op *op, void *args, struct cow
 
 	if (ret != -EINPROGRESS)
 		return ret;
-	forget(error);
+	forget(fs, error);
 	ret = lock_range(fs, fs->wanted.inode, fs->wanted.first, fs->wanted.count, error);
 	if (ret)
 		return ret;
@@ -414,7 +435,7 @@ int cdx_image_change(struct cowdax *fs, cdx_image_op *op, void *args, struct cow
 
 	if (ret)
 		return ret;
-	forget(error);
+	forget(fs, error);
 	if (result)
 		before = *result;
 	if (fs->explicit_txn) {
@@ -428,7 +449,7 @@ int cdx_image_change(struct cowdax *fs, cdx_image_op *op, void *args, struct cow
 			if (room) {
 				if (result)
 					*result = before;
-				return explain(fs, room, what, error);
+				return cdx_image_explain(fs, room, what, error);
 			}
 			if (result) {
 				*result = before;
@@ -441,7 +462,7 @@ int cdx_image_change(struct cowdax *fs, cdx_image_op *op, void *args, struct cow
 	if (ret) {
 		if (result)
 			*result = before;
-		return explain(fs, ret, what, error);
+		return cdx_image_explain(fs, ret, what, error);
 	}
 	if (result)
 		result->transaction = fs->txn.record.transaction;
@@ -456,13 +477,13 @@ int cdx_image_look(struct cowdax *fs, cdx_image_op *op, void *args, const char *
 
 	if (ret)
 		return ret;
-	forget(error);
+	forget(fs, error);
 	ret = own_view ? cdx_txn_view(&fs->txn, error) : 0;
 	if (!ret)
 		ret = op(fs, args, error);
 	if (own_view)
 		cdx_txn_release_view(&fs->txn);
-	return ret < 0 ? explain(fs, ret, what, error) : ret;
+	return ret < 0 ? cdx_image_explain(fs, ret, what, error) : ret;
 }
 
 /* ---- facts ------------------------------------------------------------------------------------- */

@@ -20,15 +20,22 @@ struct cowdax {
 	bool failed;			/* and something in it went wrong */
 	const volatile unsigned char *alive;	/* reads 0 in a forked child (R10) */
 	void *scratch;			/* a block's worth */
+	struct { uint64_t inode; char *path; } known;	/* looked up last: for messages */
+	uint64_t subject;		/* the inode that is worked on, where no path is given */
 };
 
+/* @inode was found at @path: messages about it can say so. */
+void cdx_image_remember(struct cowdax *fs, const char *path, uint64_t inode);
+/* Say what went wrong with @what (NULL: fs->subject), unless that has been said; returns @code. */
+int cdx_image_explain(const struct cowdax *fs, int code, const char *what, struct cowdax_error *error);
 /* -EPERM in a process that did not open the handle. */
 int cdx_image_usable(const struct cowdax *fs, struct cowdax_error *error);
 
 /*
  * Run @op in a transaction: the open one, or one of its own that is committed
  * when it succeeds.  When space runs out, limbo is drained and @op gets a second
- * chance; @op must then start from nothing.  @what names the object in messages.
+ * chance; @op must then start from nothing.  @what names the object in messages;
+ * NULL: by fs->subject.
  */
 typedef int cdx_image_op(struct cowdax *fs, void *args, struct cowdax_error *error);
 int cdx_image_change(struct cowdax *fs, cdx_image_op *op, void *args, struct cowdax_result *result,

@@ -69,7 +69,8 @@ int cowdax_write(struct cowdax *fs, uint64_t inode, const void *buffer, size_t l
 
 	if (length > CDX_IMAGE_LONG && !fs->txn.open && !(fs->flags & COWDAX_DRY_RUN))
 		return cdx_image_write_staged(fs, inode, buffer, length, offset, args.result, error);
-	return cdx_image_change(fs, write_op, &args, args.result, "write", error);
+	fs->subject = inode;
+	return cdx_image_change(fs, write_op, &args, args.result, NULL, error);
 }
 
 static int truncate_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
@@ -101,7 +102,8 @@ int cowdax_truncate(struct cowdax *fs, uint64_t inode, uint64_t size, struct cow
 	struct cowdax_result own = {0};
 	struct data_args args = {.inode = inode, .length = size, .result = or_own(result, &own)};
 
-	return cdx_image_change(fs, truncate_op, &args, args.result, "truncate", error);
+	fs->subject = inode;
+	return cdx_image_change(fs, truncate_op, &args, args.result, NULL, error);
 }
 
 static int fallocate_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
@@ -138,7 +140,8 @@ int cowdax_fallocate(struct cowdax *fs, uint64_t inode, enum cowdax_fallocate_mo
 		.result = or_own(result, &own),
 	};
 
-	return cdx_image_change(fs, fallocate_op, &args, args.result, "fallocate", error);
+	fs->subject = inode;
+	return cdx_image_change(fs, fallocate_op, &args, args.result, NULL, error);
 }
 
 /* ---- cloning ----------------------------------------------------------------------------- */
@@ -272,7 +275,8 @@ int cowdax_read_to(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t 
 		.inode = inode, .offset = offset, .length = length, .sink = sink, .arg = arg,
 	};
 
-	return cdx_image_look(fs, read_to_op, &args, "read", error);
+	fs->subject = inode;
+	return cdx_image_look(fs, read_to_op, &args, NULL, error);
 }
 
 struct filling { unsigned char *at; size_t done; };
@@ -313,5 +317,6 @@ int cowdax_map(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t leng
 		.inode = inode, .offset = offset, .length = length, .map = fn, .arg = arg,
 	};
 
-	return cdx_image_look(fs, map_op, &args, "map", error);
+	fs->subject = inode;
+	return cdx_image_look(fs, map_op, &args, NULL, error);
 }

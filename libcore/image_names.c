@@ -30,9 +30,11 @@ int cowdax_lookup(struct cowdax *fs, const char *path, uint64_t *inode, struct c
 	struct name_args args = {.path = path};
 	int ret = cdx_image_look(fs, lookup_op, &args, path, error);
 
-	if (!ret)
-		*inode = args.inode;
-	return ret;
+	if (ret)
+		return ret;
+	cdx_image_remember(fs, path, args.inode);
+	*inode = args.inode;
+	return 0;
 }
 
 static int create_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
@@ -128,14 +130,16 @@ int cowdax_stat(struct cowdax *fs, uint64_t inode, struct cowdax_stat *st, struc
 {
 	struct name_args args = {.inode = inode, .st = st};
 
-	return cdx_image_look(fs, stat_op, &args, "stat", error);
+	fs->subject = inode;
+	return cdx_image_look(fs, stat_op, &args, NULL, error);
 }
 
 int cowdax_stat_blocks(struct cowdax *fs, uint64_t inode, struct cowdax_stat *st, struct cowdax_error *error)
 {
 	struct name_args args = {.inode = inode, .st = st, .flag = true};
 
-	return cdx_image_look(fs, stat_op, &args, "stat", error);
+	fs->subject = inode;
+	return cdx_image_look(fs, stat_op, &args, NULL, error);
 }
 
 static int list_op(struct cowdax *fs, void *arg, struct cowdax_error *error)

@@ -386,20 +386,21 @@ int cdx_image_write_staged(struct cowdax *fs, uint64_t inode, const void *bytes,
 	struct stream stream = {.fs = fs, .result = result, .offset = offset, .inode = inode};
 	int ret;
 
+	fs->subject = inode;
 	ret = cdx_image_usable(fs, error);
 	if (!ret)
 		ret = cdx_file_check_range(offset, length);
 	if (ret)
-		return cdx_error_errno(error, ret, "write");
+		return cdx_image_explain(fs, ret, NULL, error);
 	ret = begin_long(&stream, length, error);
 	if (ret)
 		return ret;
 	ret = append_staged(&stream, bytes, length, error);
 	if (!ret)
-		ret = finish(&stream, "write", error);
+		ret = finish(&stream, NULL, error);
 	end_long(fs);
 	if (ret)
-		return cdx_error_errno(error, ret, "write");
+		return cdx_image_explain(fs, ret, NULL, error);
 	result->offset = offset;
 	result->length = length;
 	return 0;

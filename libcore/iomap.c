@@ -57,6 +57,28 @@ int cdx_iomap_lookup(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t offs
 	return 0;
 }
 
+int cdx_iomap_probe(struct cdx_txn *txn, const struct cdx_inode *inode, const struct cowdax_iomap *map,
+		    uint64_t offset, uint64_t length)
+{
+	uint64_t address = map->address + (offset - map->offset), bad;
+
+	if (cdx_pmem_probe(&txn->device->pm, address, length, &bad) != -EIO)
+		return 0;
+	txn->unreadable.inode = inode->number;
+	txn->unreadable.offset = offset + (bad - address);
+	return -EIO;
+}
+
+int cdx_iomap_read(struct cdx_txn *txn, const struct cdx_inode *inode, const struct cowdax_iomap *map,
+		   uint64_t offset, void *bytes, uint64_t length)
+{
+	int ret = cdx_pmem_read(&txn->device->pm, map->address + (offset - map->offset), bytes, length);
+
+	if (ret == -EIO)
+		cdx_iomap_probe(txn, inode, map, offset, length);
+	return ret;
+}
+
 /* The source map: where the bytes from the position on are now, up to @end. */
 static int find_source(struct cdx_iter *it, uint64_t end, bool want_shared)
 {

@@ -62,6 +62,14 @@ int cdx_iter_next(struct cdx_iter *it);
 int cdx_iomap_lookup(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t offset, uint64_t end,
 		     bool want_shared, struct cowdax_iomap *map);
 
+/* Read [offset, offset + length) of @inode's bytes, which lie in the mapped @map.
+ * -EIO where the media fails, noted in the transaction. */
+int cdx_iomap_read(struct cdx_txn *txn, const struct cdx_inode *inode, const struct cowdax_iomap *map,
+		   uint64_t offset, void *bytes, uint64_t length);
+/* Whether the media fails in that range: -EIO, noted in the transaction, or 0. */
+int cdx_iomap_probe(struct cdx_txn *txn, const struct cdx_inode *inode, const struct cowdax_iomap *map,
+		    uint64_t offset, uint64_t length);
+
 static inline uint64_t cdx_iomap_end(const struct cowdax_iomap *map)
 {
 	return map->offset + map->length;

@@ -2,10 +2,12 @@
 #include "pmem.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <libpmem.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "err.h"
@@ -236,8 +238,12 @@ int cdx_pmem_map(struct cdx_pmem *pm, int fd, uint64_t offset, uint64_t length, 
 		memset(pm, 0, sizeof(*pm));
 		return ret;
 	}
-	if (pm->writable && !device_dax)
+	pm->fd = -1;
+	if (pm->writable && !device_dax) {
+		pm->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		pm->fd_offset = offset;
 		track_population(pm);
+	}
 	return 0;
 }
 
@@ -250,6 +256,7 @@ void cdx_pmem_wrap(struct cdx_pmem *pm, void *bytes, uint64_t length, const stru
 		.length = length,
 		.kind = COWDAX_MAPPING_FORCED,
 		.writable = true,
+		.fd = -1,
 		.state = state,
 	};
 }
@@ -267,28 +274,41 @@ void cdx_pmem_unmap(struct cdx_pmem *pm)
 		munmap(pm->populated, pm->populated_length);
 	if (pm->map)
 		munmap(pm->map, pm->map_length);
+	if (pm->fd > 0)
+		close(pm->fd);
 	memset(pm, 0, sizeof(*pm));
 }
 
 /* ---- use ------------------------------------------------------------------- */
 
-static int populate(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
+static int populate_pages(uintptr_t start, uintptr_t end)
 {
-	uintptr_t start = (uintptr_t)(pm->base + offset) & ~(PAGE_SIZE - 1);
-	uintptr_t end = ((uintptr_t)(pm->base + offset + length) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
-
 	if (madvise((void *)start, end - start, MADV_POPULATE_WRITE) == 0)
 		return 0;
 	switch (errno) {
 	case EFAULT:		/* what a store would have met as SIGBUS */
 		return -ENOSPC;
-	case EHWPOISON:
-		return 0;	/* a store over it is what heals it */
 	case EINVAL:		/* a kernel before 5.14 */
 		return 0;
 	default:
 		return -errno;
 	}
+}
+
+static int populate(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
+{
+	uintptr_t start = (uintptr_t)(pm->base + offset) & ~(PAGE_SIZE - 1);
+	uintptr_t end = ((uintptr_t)(pm->base + offset + length) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+	int ret = populate_pages(start, end);
+
+	/* A bad page among them stops the kernel; a store over it is what heals it. */
+	for (; ret == -EHWPOISON && start < end; start += PAGE_SIZE) {
+		int page = populate_pages(start, start + PAGE_SIZE);
+
+		if (page && page != -EHWPOISON)
+			return page;
+	}
+	return ret == -EHWPOISON ? 0 : ret;
 }
 
 int cdx_pmem_prepare(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
@@ -323,6 +343,36 @@ int cdx_pmem_prepare(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
 	}
 	return 0;
 }
+
+/* ---- bad media ---- */
+
+/*
+ * Write through the file what could not be stored.  Only to what the file has:
+ * one that was truncated must not grow again around what it has lost.
+ */
+static int write_through(const struct cdx_pmem *pm, uint64_t offset, const unsigned char *bytes, uint64_t length)
+{
+	struct stat st;
+
+	offset += pm->fd_offset;
+	if (pm->fd < 0 || fstat(pm->fd, &st) ||
+	    (S_ISREG(st.st_mode) && (uint64_t)st.st_size < offset + length))
+		return -EIO;
+	while (length) {
+		static const unsigned char zeros[PAGE_SIZE];
+		size_t part = !bytes && length > PAGE_SIZE ? PAGE_SIZE : length;
+		ssize_t done = pwrite(pm->fd, bytes ? bytes : zeros, part, (off_t)offset);
+
+		if (done <= 0)
+			return -EIO;
+		offset += (uint64_t)done;
+		length -= (uint64_t)done;
+		bytes = bytes ? bytes + done : NULL;
+	}
+	return fdatasync(pm->fd) ? -EIO : 0;
+}
+
+/* ---- accesses ---- */
 
 /* An access to the mapping, put off so that a fault in it can be caught. */
 struct access {
@@ -360,7 +410,8 @@ static void store(struct access *access, cdx_access_fn *how)
 
 	if (pm->discard || access->length == 0)
 		return;
-	if (cdx_guard(pm->base + access->offset, access->length, how, access))
+	if (cdx_guard(pm->base + access->offset, access->length, how, access) &&
+	    write_through(pm, access->offset, access->from, access->length))
 		pm->fault = -EIO;
 }
 
@@ -383,8 +434,7 @@ static void do_move(void *arg)
 {
 	struct access *access = arg;
 
-	if (cdx_guard(access->pm->base + access->offset, access->length, do_copy, access))
-		access->pm->fault = -EIO;
+	store(access, do_copy);
 }
 
 int cdx_pmem_move(struct cdx_pmem *pm, uint64_t to, uint64_t from, size_t length)
@@ -422,6 +472,27 @@ int cdx_pmem_fetch(void *bytes, const void *from, size_t length)
 	struct access access = {.from = from, .to = bytes, .length = length};
 
 	return cdx_guard(from, length, do_read, &access);
+}
+
+int cdx_pmem_probe(const struct cdx_pmem *pm, uint64_t offset, uint64_t length, uint64_t *bad)
+{
+	unsigned char page[PAGE_SIZE];
+
+	while (length) {
+		uint64_t part = PAGE_SIZE - (offset & (PAGE_SIZE - 1));
+		int ret;
+
+		if (part > length)
+			part = length;
+		ret = cdx_pmem_read(pm, offset, page, part);
+		if (ret) {
+			*bad = offset;
+			return ret;
+		}
+		offset += part;
+		length -= part;
+	}
+	return 0;
 }
 
 int cdx_pmem_read(const struct cdx_pmem *pm, uint64_t offset, void *bytes, size_t length)

@@ -42,6 +42,8 @@ struct cdx_pmem {
 	uint64_t *populated;		/* a bit for each page that surely has backing store, or NULL */
 	size_t populated_length;	/* bytes mapped for it */
 	int fault;			/* a store met a fault: the next fence says so */
+	int fd;				/* to write through where a store meets bad media, or -1 */
+	uint64_t fd_offset;		/* of base in it, bytes */
 	void *state;			/* the backend's own */
 };
 
@@ -69,7 +71,12 @@ void cdx_pmem_disown(struct cdx_pmem *pm);
  */
 int cdx_pmem_prepare(struct cdx_pmem *pm, uint64_t offset, uint64_t length);
 
-/* The range must have been prepared.  A fault shows at the next fence, as -EIO. */
+/*
+ * The range must have been prepared.  Where a store meets a fault, the bytes are
+ * written through the file instead: that is what makes bad media good again on
+ * a DAX file or a block device.  Where that fails too (device DAX has no write(2);
+ * the file has been truncated) the next fence says -EIO.
+ */
 void cdx_pmem_copy(struct cdx_pmem *pm, uint64_t offset, const void *bytes, size_t length);
 void cdx_pmem_zero(struct cdx_pmem *pm, uint64_t offset, size_t length);
 /* From one place of the mapping to another that does not overlap it.  -EIO like cdx_pmem_read. */
@@ -83,7 +90,9 @@ int cdx_pmem_take_fault(struct cdx_pmem *pm);
  * with @length bytes of *bytes undefined.
  */
 int cdx_pmem_read(const struct cdx_pmem *pm, uint64_t offset, void *bytes, size_t length);
-/* The same from a place in the mapping that is known by its address. */
+/* Whether a range can be read: 0, or -EIO with *bad its first byte that cannot. */
+int cdx_pmem_probe(const struct cdx_pmem *pm, uint64_t offset, uint64_t length, uint64_t *bad);
+/* The same as cdx_pmem_read from a place in the mapping that is known by its address. */
 int cdx_pmem_fetch(void *bytes, const void *from, size_t length);
 
 #endif

@@ -317,7 +317,7 @@ static int fill_around(struct cdx_stage *stage, struct cdx_inode *inode, struct 
 		result->bytes_zeroed += edges;
 		return 0;
 	}
-	ret = cdx_pmem_read(pm, step->source.address, stage->scratch, size);
+	ret = cdx_iomap_read(stage->txn, inode, &step->source, step->source.offset, stage->scratch, size);
 	if (!ret)
 		ret = cdx_pmem_read(pm, step->destination.address + from, stage->scratch + from, to - from);
 	if (ret)

@@ -219,10 +219,12 @@ TEST("R22: a fault in a long write's bulk copy fails the write, though no fence 
 
 TEST("R22: with faults caught, an image truncated under its mapping is EIO, and the process lives")
 {
-	struct cowdax *fs = rig_new(4 * MIB, 0, 0);
+	const char *path = rig_make("image", 4 * MIB, 0, 0);
+	struct cowdax *fs = rig_open(path, 0);
 	uint64_t inode = rig_create(fs, "/a");
 	struct cowdax_error error;
 	unsigned char bytes[5000];
+	struct stat st;
 
 	rig_write(fs, inode, 0, 500000, 'a');
 	CHECK_EQUAL(cowdax_catch_faults(), 0);
@@ -230,6 +232,9 @@ TEST("R22: with faults caught, an image truncated under its mapping is EIO, and 
 	CHECK(cowdax_read(fs, inode, bytes, sizeof(bytes), 400000, &error) == -EIO);
 	CHECK(cowdax_write(fs, inode, "x", 1, 400001, NULL, &error) < 0);
 	cowdax_close(fs);
+	/* Nor does it grow again around what it has lost. */
+	CHECK_EQUAL(stat(path, &st), 0);
+	CHECK_EQUAL(st.st_size, 65536);
 }
 
 /* ---- second chances ------------------------------------------------------------------------- */
