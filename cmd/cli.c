@@ -27,17 +27,6 @@ int cli_in_transaction(struct cli *cli, int (*run)(struct cli *cli))
 	return ret;
 }
 
-/* The library knows a file by its inode and says "read: …": say which file. */
-static void name_file(struct cli *cli)
-{
-	struct cowdax_error error = cli->error;
-	size_t length = strlen(cli->verb->name);
-
-	if (cli->operand_count && strncmp(error.text, cli->verb->name, length) == 0 &&
-	    strncmp(error.text + length, ": ", 2) == 0)
-		cli_fail(cli, error.code, "%s%s", cli->operands[0], error.text + length);
-}
-
 /*
  * A report that cannot be printed fails the command, and a command that fails
  * changes nothing: so what is reported is committed after it is printed.
@@ -58,8 +47,6 @@ static int run_and_report(struct cli *cli)
 {
 	int ret = cli->verb->run(cli);
 
-	if (ret < 0)
-		name_file(cli);
 	return ret ? ret : cli_report(cli);
 }
 

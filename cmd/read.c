@@ -94,7 +94,8 @@ static int run(struct cli *cli)
 	ret = cowdax_read_to(cli->fs, inode, args->offset.value, length_of(args), to_stdout, args,
 			     &cli->error);
 	progress_end(&args->progress);
-	if (args->output_error)
+	/* Else it was the image that write(2) could not read from. */
+	if (args->output_error && args->output_error == ret)
 		ret = cli_fail_errno(cli, args->output_error, "standard output");
 	return ret;
 }

@@ -61,9 +61,11 @@ int cowdax_create(struct cowdax *fs, const char *path, mode_t mode, uint64_t *in
 	struct name_args args = {.path = path, .mode = mode};
 	int ret = cdx_image_change(fs, create_op, &args, NULL, path, error);
 
-	if (!ret)
-		*inode = args.inode;
-	return ret;
+	if (ret)
+		return ret;
+	cdx_image_remember(fs, path, args.inode);
+	*inode = args.inode;
+	return 0;
 }
 
 static int mkdir_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
