@@ -242,18 +242,24 @@ int cdx_txn_view(struct cdx_txn *txn, struct cowdax_error *error)
 
 /* ---- beginning ------------------------------------------------------------------------------ */
 
-static int store_slot(struct cdx_txn *txn, const union cdx_slot *slot, bool mirror)
+static void put_slot(struct cdx_txn *txn, const union cdx_slot *slot, bool mirror)
 {
 	int parity = (int)(get64(slot->commit.transaction) & 1);
 
 	cdx_pmem_copy(&txn->device->pm, cdx_slot_offset(txn->super, parity, mirror), slot,
 		      get32(slot->commit.length));
+}
+
+static int store_slot(struct cdx_txn *txn, const union cdx_slot *slot, bool mirror)
+{
+	put_slot(txn, slot, mirror);
 	return cdx_pmem_fence(&txn->device->pm);
 }
 
 /*
- * What others committed may be visible and not durable: store it again, one copy
- * at a time, and make the older slot's copies agree too (R1, R3).
+ * What others committed may be visible and not durable: store it again, and make
+ * all copies agree (R1, R3).  Only the newest primary needs a fence of its own:
+ * a commit's first fence, before it stores a slot anew, is there for the others.
  */
 static int settle_slots(struct cdx_txn *txn, const struct cdx_slots *slots)
 {
@@ -263,15 +269,16 @@ static int settle_slots(struct cdx_txn *txn, const struct cdx_slots *slots)
 	int ret;
 
 	ret = store_slot(txn, newest, false);
-	if (!ret)
-		ret = store_slot(txn, newest, true);
-	if (ret || (!slots->valid[other][0] && !slots->valid[other][1]))
+	if (ret)
 		return ret;
+	put_slot(txn, newest, true);
+	if (!slots->valid[other][0] && !slots->valid[other][1])
+		return 0;
 	if (!slots->valid[other][0] ||
 	    (slots->valid[other][1] && get64(mirror->commit.transaction) > get64(old->commit.transaction)))
-		return store_slot(txn, mirror, false);
-	if (!slots->valid[other][1] || get64(mirror->commit.transaction) != get64(old->commit.transaction))
-		return store_slot(txn, old, true);
+		put_slot(txn, mirror, false);
+	else if (!slots->valid[other][1] || get64(mirror->commit.transaction) != get64(old->commit.transaction))
+		put_slot(txn, old, true);
 	return 0;
 }
 
@@ -347,7 +354,6 @@ static int start(struct cdx_txn *txn)
 	if (ret)
 		return ret;
 	txn->open = true;
-	cdx_pmem_take_fault(&txn->device->pm);
 	txn->unchanged = false;
 	txn->record.transaction++;
 	txn->nodes.transaction = txn->record.transaction;
@@ -396,6 +402,7 @@ static int begin(struct cdx_txn *txn, int (*how)(struct cdx_txn *), struct cowda
 	if (ret)
 		return ret;
 	txn->locked = true;
+	cdx_pmem_take_fault(&txn->device->pm);	/* of what was aborted */
 	ret = see_for_writing(txn);
 	if (ret == -EUCLEAN)
 		cdx_error(error, ret, "no valid commit record: the image is damaged");
