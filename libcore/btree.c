@@ -8,8 +8,7 @@ static unsigned int key_words(const struct cdx_tree *tree)
 	return cdx_kind_shapes[tree->kind].key_words;
 }
 
-/* Upper bound of the child at @index of a node bounded by @upper. */
-static struct cdx_key child_upper(struct cdx_node *node, unsigned int index, const struct cdx_key *upper)
+struct cdx_key cdx_tree_child_upper(struct cdx_node *node, unsigned int index, const struct cdx_key *upper)
 {
 	if (index + 1 < cdx_node_count(node))
 		return cdx_item_key(node, cdx_node_item(node, index + 1));
@@ -35,7 +34,7 @@ int cdx_tree_get_child(struct cdx_tree *tree, struct cdx_node *parent, unsigned 
 	if (ret)
 		return ret;
 	key = cdx_item_key(parent, cdx_node_item(parent, index));
-	bound = child_upper(parent, index, upper);
+	bound = cdx_tree_child_upper(parent, index, upper);
 	if (cdx_key_compare(words, (le64 *)cdx_node_item(*child, 0), &key) == 0 &&
 	    cdx_key_compare(words, (le64 *)cdx_node_item(*child, cdx_node_count(*child) - 1), &bound) < 0)
 		return 0;
@@ -77,7 +76,7 @@ int cdx_cursor_seek(struct cdx_cursor *cursor, struct cdx_tree *tree, const stru
 			ret = cdx_tree_get_child(tree, cursor->node[level + 1], above, &cursor->upper[level + 1],
 					&cursor->node[level]);
 			cursor->upper[level] =
-				child_upper(cursor->node[level + 1], above, &cursor->upper[level + 1]);
+				cdx_tree_child_upper(cursor->node[level + 1], above, &cursor->upper[level + 1]);
 		}
 		if (ret) {
 			/* Keep the pins where end() finds them. */
@@ -118,7 +117,7 @@ int cdx_cursor_next(struct cdx_cursor *cursor)
 		ret = cdx_tree_get_child(cursor->tree, cursor->node[level], index, &cursor->upper[level], &child);
 		if (ret)
 			return ret;
-		cursor->upper[level - 1] = child_upper(cursor->node[level], index, &cursor->upper[level]);
+		cursor->upper[level - 1] = cdx_tree_child_upper(cursor->node[level], index, &cursor->upper[level]);
 		level--;
 		cdx_node_put(cursor->tree->nodes, cursor->node[level]);
 		cursor->node[level] = child;
@@ -129,7 +128,7 @@ int cdx_cursor_next(struct cdx_cursor *cursor)
 
 struct cdx_key cdx_cursor_next_key(const struct cdx_cursor *cursor)
 {
-	return child_upper(cursor->node[0], (unsigned int)cursor->index[0], &cursor->upper[0]);
+	return cdx_tree_child_upper(cursor->node[0], (unsigned int)cursor->index[0], &cursor->upper[0]);
 }
 
 /* ---- making dirty ---------------------------------------------------------------- */
@@ -209,14 +208,13 @@ int cdx_path_seek(struct cdx_path *path, struct cdx_tree *tree, const struct cdx
 				     &path->upper[level], &path->node[level - 1]);
 		if (ret)
 			return ret;
-		path->upper[level - 1] = child_upper(path->node[level], (unsigned int)path->index[level],
+		path->upper[level - 1] = cdx_tree_child_upper(path->node[level], (unsigned int)path->index[level],
 						     &path->upper[level]);
 	}
 }
 
-/* Make the item for the child at @index of @parent say what is so; whether it did not before. */
-static bool refresh_item(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
-			 struct cdx_node *child, const struct cdx_key *parent_upper)
+bool cdx_tree_refresh_item(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
+			   struct cdx_node *child, const struct cdx_key *parent_upper)
 {
 	size_t stride = cdx_kind_shapes[tree->kind].inner_stride;
 	unsigned char *item = cdx_node_item(parent, index);
@@ -226,7 +224,7 @@ static bool refresh_item(struct cdx_tree *tree, struct cdx_node *parent, unsigne
 	memcpy(before, item, stride);
 	memcpy(item, cdx_node_item(child, 0), key_words(tree) * 8);
 	if (tree->ops->summarise) {
-		upper = child_upper(parent, index, parent_upper);
+		upper = cdx_tree_child_upper(parent, index, parent_upper);
 		tree->ops->summarise(tree, item, child, &upper);
 	}
 	return memcmp(before, item, stride) != 0;
@@ -325,8 +323,8 @@ static int split_level(struct cdx_tree *tree, struct cdx_path *path, int level)
 		parent = path->node[level + 1];
 		index = (unsigned int)path->index[level + 1];
 		cdx_node_insert(parent, index + 1, item, make_item(tree, right, item));
-		refresh_item(tree, parent, index, node, &path->upper[level + 1]);
-		refresh_item(tree, parent, index + 1, right, &path->upper[level + 1]);
+		cdx_tree_refresh_item(tree, parent, index, node, &path->upper[level + 1]);
+		cdx_tree_refresh_item(tree, parent, index + 1, right, &path->upper[level + 1]);
 		path->index[level + 1] = (int)index + 1;
 		changed = cdx_node_count(right) - 1;
 		node = right;
@@ -348,7 +346,7 @@ int cdx_path_repair(struct cdx_path *path, struct cdx_tree *tree)
 			changed = true;
 		} else if (level < path->top && changed) {
 			/* Nothing above an item that stays as it was has to change. */
-			changed = refresh_item(tree, path->node[level + 1],
+			changed = cdx_tree_refresh_item(tree, path->node[level + 1],
 					       (unsigned int)path->index[level + 1], path->node[level],
 					       &path->upper[level + 1]);
 		}
@@ -430,8 +428,7 @@ int cdx_tree_replace(struct cdx_tree *tree, const void *item, size_t size)
 	return cdx_path_repair(&path, tree);
 }
 
-/* A root that has one child or nothing left gives way. */
-static int shrink_root(struct cdx_tree *tree)
+int cdx_tree_shrink_root(struct cdx_tree *tree)
 {
 	struct cdx_node *root, *child;
 	int ret;
@@ -513,7 +510,7 @@ static int repair_thin(struct cdx_tree *tree, struct cdx_path *path)
 				ret = cdx_tree_child(tree, parent, index - 1, &path->upper[level + 1], &node);
 				if (ret)
 					return ret;
-				refresh_item(tree, parent, index - 1, node, &path->upper[level + 1]);
+				cdx_tree_refresh_item(tree, parent, index - 1, node, &path->upper[level + 1]);
 			}
 			if (index == cdx_node_count(parent) && index)
 				path->index[level + 1] = (int)index - 1;
@@ -529,10 +526,10 @@ static int repair_thin(struct cdx_tree *tree, struct cdx_path *path)
 			if (ret < 0)
 				return ret;
 		}
-		refresh_item(tree, parent, (unsigned int)path->index[level + 1], path->node[level],
+		cdx_tree_refresh_item(tree, parent, (unsigned int)path->index[level + 1], path->node[level],
 			     &path->upper[level + 1]);
 	}
-	return shrink_root(tree);
+	return cdx_tree_shrink_root(tree);
 }
 
 int cdx_tree_delete(struct cdx_tree *tree, const struct cdx_key *key)
@@ -545,185 +542,4 @@ int cdx_tree_delete(struct cdx_tree *tree, const struct cdx_key *key)
 		return ret;
 	cdx_node_remove(path.node[0], (unsigned int)path.index[0], 1);
 	return repair_thin(tree, &path);
-}
-
-/* ---- cutting ---------------------------------------------------------------------------- */
-
-
-static int drop_subtree(struct cdx_tree *tree, uint64_t address, uint32_t crc, uint8_t level);
-
-static int drop_pointer(void *arg, const struct cdx_pointer *pointer)
-{
-	struct cdx_tree *tree = arg;
-
-	if (!pointer->data && cdx_is_dirty(pointer->start))
-		return drop_subtree(tree, pointer->start, pointer->crc, pointer->level);
-	return tree->ops->dropped(tree, pointer);
-}
-
-/*
- * Drop a child of the tree: a clean one as it is, a dirty one by dropping what
- * it points to.  Recursion is bounded by the tree's height.
- */
-static int drop_subtree(struct cdx_tree *tree, uint64_t address, uint32_t crc, uint8_t level)
-{
-	struct cdx_pointer pointer = {
-		.start = address, .count = 1, .crc = crc, .kind = tree->kind, .level = level,
-	};
-	struct cdx_node *node;
-	int ret;
-
-	if (!cdx_is_dirty(address))
-		return tree->ops->dropped(tree, &pointer);
-	node = tree->nodes->dirty[address & ~CDX_DIRTY];
-	ret = cdx_node_pointers(tree->nodes, node, drop_pointer, tree);
-	cdx_node_forget(tree->nodes, node);
-	return ret;
-}
-
-static int cut_leaf(struct cdx_tree *tree, struct cdx_node *leaf, const struct cdx_key *low,
-		    const struct cdx_key *high)
-{
-	unsigned int words = key_words(tree), from, to;
-	struct cdx_node *gone;
-	int ret;
-
-	for (from = 0; from < cdx_node_count(leaf); from++)
-		if (cdx_key_compare(words, (le64 *)cdx_node_item(leaf, from), low) >= 0)
-			break;
-	for (to = from; to < cdx_node_count(leaf); to++)
-		if (cdx_key_compare(words, (le64 *)cdx_node_item(leaf, to), high) >= 0)
-			break;
-	if (from == to)
-		return 0;
-	/* A node of just those that go, so that one function knows what items point to. */
-	ret = cdx_node_copy(tree->nodes, leaf, &gone);
-	if (ret)
-		return ret;
-	cdx_node_remove(gone, to, cdx_node_count(gone) - to);
-	cdx_node_remove(gone, 0, from);
-	cdx_node_remove(leaf, from, to - from);
-	ret = cdx_node_pointers(tree->nodes, gone, drop_pointer, tree);
-	cdx_node_forget(tree->nodes, gone);
-	return ret;
-}
-
-static int cut_node(struct cdx_tree *tree, struct cdx_node *node, const struct cdx_key *low,
-		    const struct cdx_key *high, const struct cdx_key *upper)
-{
-	unsigned int index = 0;
-	int ret;
-
-	if (node->disk.level == 0)
-		return cut_leaf(tree, node, low, high);
-	while (index < cdx_node_count(node)) {
-		struct cdx_key start = cdx_item_key(node, cdx_node_item(node, index));
-		struct cdx_key end = child_upper(node, index, upper);
-		struct cdx_node *child;
-
-		if (cdx_keys_compare(&end, low) <= 0) {
-			index++;
-			continue;
-		}
-		if (cdx_keys_compare(&start, high) >= 0)
-			break;
-		if (cdx_keys_compare(low, &start) <= 0 && cdx_keys_compare(&end, high) <= 0) {
-			const struct cdx_disk_child *item = cdx_node_child(node, index);
-			uint64_t address = get64(item->address);
-			uint32_t crc = get32(item->crc);
-
-			cdx_node_remove(node, index, 1);
-			ret = drop_subtree(tree, address, crc, (uint8_t)(node->disk.level - 1));
-			if (ret)
-				return ret;
-			continue;
-		}
-		ret = cdx_tree_child(tree, node, index, upper, &child);
-		if (!ret)
-			ret = cut_node(tree, child, low, high, &end);
-		if (ret)
-			return ret;
-		if (cdx_node_count(child) == 0) {
-			cdx_node_forget(tree->nodes, child);
-			cdx_node_remove(node, index, 1);
-			continue;
-		}
-		refresh_item(tree, node, index, child, upper);
-		index++;
-	}
-	return 0;
-}
-
-int cdx_tree_cut(struct cdx_tree *tree, const struct cdx_key *low, const struct cdx_key *high)
-{
-	struct cdx_node *root;
-	int ret;
-
-	if (!tree->root->address)
-		return 0;
-	if (low->word[0] == 0 && cdx_keys_compare(high, &tree->upper) >= 0) {
-		ret = drop_subtree(tree, tree->root->address, tree->root->crc, tree->root->level);
-		*tree->root = (struct cdx_ref){0};
-		return ret;
-	}
-	ret = cdx_tree_root(tree, &root);
-	if (!ret)
-		ret = cut_node(tree, root, low, high, &tree->upper);
-	return ret ? ret : shrink_root(tree);
-}
-
-/* ---- writing out ---------------------------------------------------------------------------- */
-
-struct write_out {
-	struct cdx_nodes *nodes;
-	cdx_take_fn *take;
-	void *arg;
-};
-
-/* Whether anything in @node may point to a dirty node. */
-static bool holds_nodes(const struct cdx_node *node)
-{
-	return node->disk.level || node->disk.kind == CDX_KIND_FS || node->disk.kind == CDX_KIND_STAGING;
-}
-
-static int write_pointer(void *arg, const struct cdx_pointer *pointer)
-{
-	struct write_out *out = arg;
-	uint64_t address, new_address;
-	struct cdx_node *node;
-	uint32_t crc;
-	int ret = 0;
-
-	if (pointer->data || !cdx_is_dirty(pointer->start))
-		return 0;
-	node = out->nodes->dirty[pointer->start & ~CDX_DIRTY];
-	if (holds_nodes(node))
-		ret = cdx_node_pointers(out->nodes, node, write_pointer, out);
-	if (!ret)
-		ret = out->take(out->arg, &address);
-	if (!ret)
-		ret = cdx_node_write(out->nodes, node, address, &new_address, &crc);
-	if (ret)
-		return ret;
-	*pointer->address_field = put64(new_address);
-	*pointer->crc_field = put32(crc);
-	return 0;
-}
-
-int cdx_tree_write(struct cdx_nodes *nodes, struct cdx_ref *root, uint8_t kind, cdx_take_fn *take,
-		   void *arg)
-{
-	struct write_out out = {nodes, take, arg};
-	le64 address = put64(root->address);
-	le32 crc = put32(root->crc);
-	struct cdx_pointer pointer = {
-		.start = root->address, .count = 1, .kind = kind, .level = root->level,
-		.address_field = &address, .crc_field = &crc,
-	};
-	int ret;
-
-	ret = write_pointer(&out, &pointer);
-	root->address = get64(address);
-	root->crc = get32(crc);
-	return ret;
 }

@@ -108,6 +108,13 @@ int cdx_tree_child(struct cdx_tree *tree, struct cdx_node *parent, unsigned int 
 		   const struct cdx_key *upper, struct cdx_node **child);
 /* The dirty root; not for an empty tree. */
 int cdx_tree_root(struct cdx_tree *tree, struct cdx_node **root);
+/* Upper bound of the child at @index of a node bounded by @upper. */
+struct cdx_key cdx_tree_child_upper(struct cdx_node *node, unsigned int index, const struct cdx_key *upper);
+/* Make the item for the child at @index of @parent say what is so; whether it did not before. */
+bool cdx_tree_refresh_item(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
+			   struct cdx_node *child, const struct cdx_key *parent_upper);
+/* A root that has one child or nothing left gives way. */
+int cdx_tree_shrink_root(struct cdx_tree *tree);
 
 /*
  * Write out all dirty nodes at and below a pointer, children first, taking

@@ -4,104 +4,19 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "share.h"
+
 #define DRAIN_BUDGET 16		/* of a transaction that does something else */
 #define DRAIN_ALL_BUDGET 4096	/* of one that only drains */
 #define DRAIN_COST 8		/* nodes that undoing one entry may take until it pays */
 #define LAZY_LIMBO 24		/* entries that may wait before readers are asked about */
 #define MAX_DIRTY 8192		/* nodes before a long transaction writes some out */
 
-/* ---- what shadowing means (I3) ------------------------------------------------------ */
-
-/* Pointers to be counted once more; those to adjoining grains together. */
-struct sharing {
-	struct cdx_txn *txn;
-	struct cdx_run run;
-};
-
-static int share_run(struct sharing *sharing)
-{
-	if (!sharing->run.count)
-		return 0;
-	return cdx_space_share(&sharing->txn->space, sharing->run.start, sharing->run.count);
-}
-
-static int share_pointer(void *arg, const struct cdx_pointer *pointer)
-{
-	struct sharing *sharing = arg;
-	int ret;
-
-	if (sharing->run.count && sharing->run.start + sharing->run.count == pointer->start) {
-		sharing->run.count += pointer->count;
-		return 0;
-	}
-	ret = share_run(sharing);
-	sharing->run = (struct cdx_run){pointer->start, pointer->count};
-	return ret;
-}
-
-static int share_children(struct cdx_txn *txn, struct cdx_node *node)
-{
-	struct sharing sharing = {.txn = txn};
-	int ret = cdx_node_pointers(&txn->nodes, node, share_pointer, &sharing);
-
-	return ret ? ret : share_run(&sharing);
-}
-
-/* The only holder of @node points to its copy now. */
-static int leave_node(struct cdx_txn *txn, const struct cdx_node *node)
-{
-	if (get64(node->disk.birth) == txn->record.transaction)
-		return cdx_runs_add(&txn->record.pool, node->address, 1);
-	return cdx_limbo_add_run(txn, node->address, 1);
-}
-
-static int replaced_private(struct cdx_tree *tree, struct cdx_node *node)
-{
-	return leave_node(tree->owner, node);
-}
-
-static int replaced_shareable(struct cdx_tree *tree, struct cdx_node *node)
-{
-	struct cdx_txn *txn = tree->owner;
-	uint64_t references, end;
-	int ret;
-
-	ret = cdx_space_count(&txn->space, node->address, &references, &end);
-	if (ret)
-		return ret;
-	if (references == 0)
-		return -EUCLEAN;
-	if (references == 1)
-		return leave_node(txn, node);
-	ret = cdx_space_unshare(&txn->space, node->address, 1);
-	return ret ? ret : share_children(txn, node);
-}
-
-static int dropped(struct cdx_tree *tree, const struct cdx_pointer *pointer)
-{
-	return cdx_limbo_drop(tree->owner, pointer);
-}
-
-static const struct cdx_tree_ops shareable_ops = {
-	.replaced = replaced_shareable,
-	.dropped = dropped,
-};
-static const struct cdx_tree_ops private_ops = {
-	.replaced = replaced_private,
-	.dropped = dropped,
-};
-static const struct cdx_tree_ops space_ops = {
-	.replaced = replaced_private,
-	.dropped = dropped,
-	.push_down = cdx_space_push_down,
-	.summarise = cdx_space_summarise,
-};
-
 struct cdx_tree cdx_txn_extents(struct cdx_txn *txn, struct cdx_ref *root)
 {
 	return (struct cdx_tree){
 		.nodes = &txn->nodes,
-		.ops = &shareable_ops,
+		.ops = &cdx_shareable_ops,
 		.owner = txn,
 		.root = root,
 		.kind = CDX_KIND_EXTENT,
@@ -140,10 +55,10 @@ int cdx_txn_init(struct cdx_txn *txn, struct cdx_device *device, const struct cd
 	if (cdx_nodes_init(&txn->nodes, &device->pm, super))
 		return -ENOMEM;
 	txn->reserve = removal_reserve(super);
-	init_tree(txn, &txn->fs, &txn->record.fs, CDX_KIND_FS, &shareable_ops);
-	init_tree(txn, &txn->limbo, &txn->record.limbo, CDX_KIND_LIMBO, &private_ops);
-	init_tree(txn, &txn->staging, &txn->record.staging, CDX_KIND_STAGING, &private_ops);
-	cdx_space_init(&txn->space, &txn->nodes, &space_ops, txn, &txn->record.space, &txn->record.free_grains);
+	init_tree(txn, &txn->fs, &txn->record.fs, CDX_KIND_FS, &cdx_shareable_ops);
+	init_tree(txn, &txn->limbo, &txn->record.limbo, CDX_KIND_LIMBO, &cdx_private_ops);
+	init_tree(txn, &txn->staging, &txn->record.staging, CDX_KIND_STAGING, &cdx_private_ops);
+	cdx_space_init(&txn->space, &txn->nodes, &cdx_space_tree_ops, txn, &txn->record.space, &txn->record.free_grains);
 	return 0;
 }
 
