@@ -70,7 +70,7 @@ static const struct cli_option options[] = {
 	{ .name = "backup", .letter = 'b', .field = FIELD(backup),
 	  .help = "Use the backup superblock" },
 	{ .name = "check-data", .field = FIELD(check_data),
-	  .help = "Also verify data, where it carries checksums" },
+	  .help = "Also read all data, to name the files on bad media" },
 	{ .letter = 'r', .kind = CLI_IGNORED, .help = "Accepted, and do nothing" },
 	{ .letter = 's', .alias = true, .kind = CLI_IGNORED },
 	{ .letter = 't', .alias = true, .kind = CLI_IGNORED },
@@ -152,6 +152,7 @@ static int run(struct cli *cli)
 	const struct cowdax_check_options check_options = {
 		.fs_offset = cli->open.fs_offset,
 		.backup_super = args->backup,
+		.check_data = args->check_data,
 		.problem = print_problem,
 		.problem_arg = &callback,
 		.progress = args->progress ? print_progress : NULL,
@@ -160,8 +161,6 @@ static int run(struct cli *cli)
 	struct cowdax_check_summary summary;
 	int ret;
 
-	if (args->check_data)
-		cli_warn(cli, "--check-data: data carries no checksums in this version");
 	args->bar_off = cli->quiet || !isatty(STDERR_FILENO);
 	signal(SIGINT, cancel);
 	signal(SIGTERM, cancel);

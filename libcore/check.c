@@ -10,6 +10,7 @@ static int check_trees(struct cdx_check *ck)
 	int ret;
 
 	cdx_refs_init(&ck->refs, ck->super.grains_per_block_shift);
+	ck->media.mapped.shift = ck->super.grains_per_block_shift;
 	ret = cdx_seen_init(ck);
 	if (!ret)
 		ret = cdx_report_hold(ck);
@@ -21,6 +22,10 @@ static int check_trees(struct cdx_check *ck)
 		ret = cdx_check_held(ck);
 	if (!ret)
 		ret = cdx_check_space(ck);
+	if (!ret)
+		ret = cdx_check_data(ck);
+	if (!ret)
+		ret = cdx_check_owners(ck);
 	return ret;
 }
 
@@ -34,6 +39,8 @@ static void release_all(struct cdx_check *ck)
 	free(ck->files.chain);
 	free(ck->space);
 	free(ck->drops);
+	free(ck->media.mapped.events);
+	free(ck->media.data.runs);
 	cdx_device_close(&ck->device);
 	free(ck);
 }

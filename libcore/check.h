@@ -8,6 +8,10 @@
  *	3  directories				check_dir.c
  *	4  reserves, limbo, staging		check_held.c
  *	5  space, and all reference counts	check_space.c, check_refs.c
+ *	   the data itself, on request		check_data.c
+ *
+ * Last of all, what the media has lost is laid to the files that own it
+ * (check_owners.c).
  *
  * A pass collects facts in the tables below and reports what contradicts
  * FORMAT.  Where part of a tree cannot be used, the checks that would need it
@@ -33,6 +37,7 @@ struct cdx_seen_extent {
 enum cdx_seen_state {
 	CDX_SEEN_UNUSED,		/* no pointer to it was right so far */
 	CDX_SEEN_BAD,			/* not usable through any pointer; reported */
+	CDX_SEEN_LOST,			/* a file's, and cannot be read: check_owners.c reports it */
 	CDX_SEEN_WALKED,		/* sound, and what is below has been walked too */
 };
 
@@ -48,6 +53,8 @@ struct cdx_seen {
 	uint8_t state;			/* enum cdx_seen_state */
 	bool live;			/* belongs to a file */
 	bool shared;			/* it, or a node above it, has more than one pointer */
+	bool lossy;			/* it, or something below it, cannot be read */
+	bool owned;			/* lost, and reported of a file */
 	/* Of an extent tree's node, what its subtree holds. */
 	struct cdx_seen_extent first_extent, last_extent;	/* count 0: not known */
 	uint64_t mapped_end;		/* file block after the last mapped one */
@@ -148,6 +155,25 @@ struct cdx_files {
 	uint32_t steps;			/* taken to make paths: bounded */
 };
 
+/* ---- what cannot be read ------------------------------------------------------ */
+
+struct cdx_bad_run {
+	uint64_t start, end;		/* grains */
+	bool owned;			/* reported of a file */
+};
+
+struct cdx_bad_runs {
+	struct cdx_bad_run *runs;
+	size_t count, capacity;
+};
+
+struct cdx_media {
+	struct cdx_event_set mapped;	/* the data to be read: what files have mapped */
+	struct cdx_bad_runs data;	/* what of it cannot be, by ascending start, disjoint */
+	bool nodes_lost;		/* there are CDX_SEEN_LOST nodes */
+	uint32_t steps;			/* taken to find owners: bounded */
+};
+
 /* ---- everything --------------------------------------------------------------- */
 
 #define CDX_SPACE_UNKNOWN (UINT64_C(1) << 63)	/* in start: a stretch that could not be read */
@@ -182,6 +208,7 @@ struct cdx_check {
 	size_t space_count, space_capacity;
 	struct cdx_seen_drop *drops;	/* DROP entries of limbo */
 	size_t drop_count, drop_capacity;
+	struct cdx_media media;
 
 	bool fs_incomplete;		/* inodes or names are missing from the tables */
 	bool pointers_incomplete;	/* pointers were not counted */
@@ -211,6 +238,10 @@ int cdx_check_media(struct cdx_check *ck, const char *path, bool *go_on,
 /* check_tree.c */
 int cdx_seen_init(struct cdx_check *ck);
 void cdx_seen_exit(struct cdx_check *ck);
+/* The index of the node at @grain, or CDX_NONE. */
+uint32_t cdx_seen_find(struct cdx_check *ck, uint64_t grain);
+/* Room for one node of this kind and level. */
+unsigned char *cdx_check_node_buffer(struct cdx_check *ck, uint8_t kind, uint8_t level);
 /* Read @grain into *@buffer of node_size bytes; false, and reported, where the media fails. */
 bool cdx_check_read_grain(struct cdx_check *ck, uint64_t grain, void *buffer);
 /* Walk the tree at @ref; *@root, which may be NULL, is CDX_NONE if it is empty or not usable. */
@@ -237,6 +268,11 @@ void cdx_check_count_shared(struct cdx_check *ck);
 
 /* check_fs.c */
 int cdx_check_fs(struct cdx_check *ck);
+/* The item at *@offset of a leaf judged before, or NULL if it does not fit; moves *@offset on. */
+const struct cdx_disk_fs_item *cdx_check_next_item(struct cdx_check *ck, const unsigned char *bytes,
+						   size_t *offset);
+/* Whether @item is an inode whose extents can be found; if so, fills in disk, value and inode. */
+bool cdx_check_item_extents(const struct cdx_disk_fs_item *item, struct cdx_file_extents *file);
 struct cdx_seen_inode *cdx_check_find_inode(const struct cdx_files *files, uint64_t inode);
 /* The inode whose data in one block @grain lies, where @owner is the data event's owner; or 0. */
 uint64_t cdx_check_owner_inode(struct cdx_check *ck, uint32_t owner, uint64_t grain);
@@ -251,5 +287,13 @@ int cdx_check_held(struct cdx_check *ck);
 
 /* check_space.c */
 int cdx_check_space(struct cdx_check *ck);
+
+/* check_data.c: nothing unless asked for. */
+int cdx_check_data(struct cdx_check *ck);
+/* One more at the end, or what extends the last one. */
+int cdx_bad_runs_add(struct cdx_bad_runs *bad, uint64_t start, uint64_t end);
+
+/* check_owners.c */
+int cdx_check_owners(struct cdx_check *ck);
 
 #endif

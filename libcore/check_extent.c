@@ -43,12 +43,24 @@ static void report_values(struct cdx_check *ck, enum cdx_problem problem, uint64
 		.inode = inode, .compared = true, .found = found, .expected = expected});
 }
 
+/* With the data to be read, remember where a file has some. */
+static int note_data(struct cdx_check *ck, const struct cdx_seen_extent *extent, uint32_t owner)
+{
+	if (!ck->options->check_data || !ck->seen.nodes[owner].live ||
+	    (extent->flags & CDX_EXTENT_UNWRITTEN))
+		return 0;
+	return cdx_events_add(&ck->media.mapped,
+			      extent->disk_block << ck->super.grains_per_block_shift, extent->count,
+			      owner);
+}
+
 /* Whether the extent makes sense by itself; if so, counts its pointers. */
 static int judge_extent(struct cdx_check *ck, uint64_t inode, const struct cdx_seen_extent *extent,
 			uint32_t owner, bool *good)
 {
 	unsigned int shift = ck->super.grains_per_block_shift;
 	uint64_t blocks = CDX_MAX_FILE >> ck->super.block_shift;
+	int ret;
 
 	*good = false;
 	if (extent->count == 0 || (extent->flags & ~CDX_EXTENT_UNWRITTEN)) {
@@ -62,8 +74,9 @@ static int judge_extent(struct cdx_check *ck, uint64_t inode, const struct cdx_s
 		report_values(ck, CDX_P_EXTENT_BOUNDS, inode, extent->disk_block, ck->super.blocks);
 	} else {
 		*good = true;
-		return cdx_refs_add(&ck->refs, CDX_REF_DATA, extent->disk_block << shift,
-				    extent->count, owner);
+		ret = cdx_refs_add(&ck->refs, CDX_REF_DATA, extent->disk_block << shift,
+				   extent->count, owner);
+		return ret ? ret : note_data(ck, extent, owner);
 	}
 	ck->pointers_incomplete = true;
 	return 0;
@@ -182,7 +195,9 @@ static void judge_tail(struct cdx_check *ck, uint64_t inode, uint64_t block, uin
 			length = sizeof(bytes);
 		if (cdx_pmem_read(&ck->device.pm, (block << ck->super.block_shift) + offset, bytes,
 				  length)) {
-			cdx_report(ck, CDX_P_MEDIA_ERROR, &finding);
+			/* Where all data is read, this comes to light there. */
+			if (!ck->options->check_data)
+				cdx_report(ck, CDX_P_MEDIA_ERROR, &finding);
 			return;
 		}
 		for (uint32_t i = 0; i < length; i++) {

@@ -338,15 +338,40 @@ struct cdx_seen_inode *cdx_check_find_inode(const struct cdx_files *files, uint6
 									     : NULL;
 }
 
-static bool inline_covers(const struct cdx_disk_fs_item *item, uint64_t block)
+const struct cdx_disk_fs_item *cdx_check_next_item(struct cdx_check *ck, const unsigned char *bytes,
+						   size_t *offset)
+{
+	const struct cdx_disk_fs_item *item = (const void *)(bytes + *offset);
+
+	if (*offset + sizeof(*item) > ck->super.node_size ||
+	    *offset + cdx_check_item_size(item) > ck->super.node_size)
+		return NULL;
+	*offset += cdx_check_item_size(item);
+	return item;
+}
+
+bool cdx_check_item_extents(const struct cdx_disk_fs_item *item, struct cdx_file_extents *file)
 {
 	const struct cdx_disk_inode *disk = (const struct cdx_disk_inode *)(item + 1);
-	const struct cdx_disk_extent *extent = (const struct cdx_disk_extent *)(disk + 1);
 
 	if (get64(item->item) != CDX_ITEM_INODE || get16(item->length) < sizeof(*disk) ||
-	    disk->layout != CDX_LAYOUT_INLINE || !layout_fits(disk, get16(item->length)))
+	    !layout_fits(disk, get16(item->length)))
 		return false;
-	for (unsigned int i = 0; i < disk->n_inline; i++) {
+	file->disk = disk;
+	file->value = disk + 1;
+	file->inode = get64(item->inode);
+	return true;
+}
+
+static bool inline_covers(const struct cdx_disk_fs_item *item, uint64_t block)
+{
+	struct cdx_file_extents file;
+	const struct cdx_disk_extent *extent;
+
+	if (!cdx_check_item_extents(item, &file) || file.disk->layout != CDX_LAYOUT_INLINE)
+		return false;
+	extent = file.value;
+	for (unsigned int i = 0; i < file.disk->n_inline; i++) {
 		if (block >= get64(extent[i].disk_block) &&
 		    block - get64(extent[i].disk_block) < get32(extent[i].count))
 			return true;
@@ -362,14 +387,12 @@ static uint64_t inline_owner(struct cdx_check *ck, const unsigned char *bytes, u
 	size_t offset = sizeof(*node);
 
 	for (unsigned int left = get16(node->count); left; left--) {
-		const struct cdx_disk_fs_item *item = (const void *)(bytes + offset);
+		const struct cdx_disk_fs_item *item = cdx_check_next_item(ck, bytes, &offset);
 
-		if (offset + sizeof(*item) > ck->super.node_size ||
-		    offset + cdx_check_item_size(item) > ck->super.node_size)
+		if (!item)
 			return 0;
 		if (inline_covers(item, block))
 			return get64(item->inode);
-		offset += cdx_check_item_size(item);
 	}
 	return 0;
 }

@@ -42,10 +42,8 @@ void cdx_refs_exit(struct cdx_refs *refs)
 	memset(refs, 0, sizeof(*refs));
 }
 
-int cdx_refs_add(struct cdx_refs *refs, enum cdx_ref_class class, uint64_t start, uint64_t count,
-		 uint32_t owner)
+int cdx_events_add(struct cdx_event_set *set, uint64_t start, uint64_t count, uint32_t owner)
 {
-	struct cdx_event_set *set = &refs->set[class];
 	int ret;
 
 	while (count) {
@@ -62,9 +60,15 @@ int cdx_refs_add(struct cdx_refs *refs, enum cdx_ref_class class, uint64_t start
 	return 0;
 }
 
+int cdx_refs_add(struct cdx_refs *refs, enum cdx_ref_class class, uint64_t start, uint64_t count,
+		 uint32_t owner)
+{
+	return cdx_events_add(&refs->set[class], start, count, owner);
+}
+
 /* ---- sorting -------------------------------------------------------------- */
 
-static uint64_t event_end(const struct cdx_event_set *set, size_t index)
+uint64_t cdx_event_end(const struct cdx_event_set *set, size_t index)
 {
 	const struct cdx_event *event = &set->events[index];
 
@@ -140,18 +144,26 @@ static int sort_records(void *records, size_t count, size_t size)
 	return 0;
 }
 
-static int sort_set(struct cdx_event_set *set)
+int cdx_events_sort(struct cdx_event_set *set)
 {
 	int ret = sort_records(&set->events, set->count, sizeof(*set->events));
 
+	if (!ret)
+		set->capacity = set->count;
+	return ret;
+}
+
+static int sort_set(struct cdx_event_set *set)
+{
+	int ret = cdx_events_sort(set);
+
 	if (ret)
 		return ret;
-	set->capacity = set->count;
 	set->ends = malloc((set->count + 1) * sizeof(*set->ends));
 	if (!set->ends)
 		return -ENOMEM;
 	for (size_t i = 0; i < set->count; i++)
-		set->ends[i] = event_end(set, i);
+		set->ends[i] = cdx_event_end(set, i);
 	return sort_records(&set->ends, set->count, sizeof(*set->ends));
 }
 
@@ -190,7 +202,7 @@ uint32_t cdx_refs_data_owner(const struct cdx_refs *refs, uint64_t at)
 	const struct cdx_event_set *set = &refs->set[CDX_REF_DATA];
 
 	for (size_t i = set->started; i > 0 && set->started - i < OWNER_STEPS; i--) {
-		if (set->events[i - 1].start <= at && event_end(set, i - 1) > at)
+		if (set->events[i - 1].start <= at && cdx_event_end(set, i - 1) > at)
 			return set->events[i - 1].owner;
 	}
 	return CDX_NO_OWNER;
@@ -199,7 +211,7 @@ uint32_t cdx_refs_data_owner(const struct cdx_refs *refs, uint64_t at)
 bool cdx_refs_data_overlaps(const struct cdx_refs *refs, size_t index, uint64_t *furthest)
 {
 	const struct cdx_event_set *set = &refs->set[CDX_REF_DATA];
-	uint64_t start = set->events[index].start, end = event_end(set, index);
+	uint64_t start = set->events[index].start, end = cdx_event_end(set, index);
 	bool overlaps = start < *furthest;
 
 	if (end > *furthest)

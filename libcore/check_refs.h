@@ -41,6 +41,13 @@ struct cdx_refs {
 	struct cdx_event_set set[CDX_REF_CLASSES];
 };
 
+/* Append a stretch of @count units from grain @start on; 0 or -ENOMEM. */
+int cdx_events_add(struct cdx_event_set *set, uint64_t start, uint64_t count, uint32_t owner);
+/* By ascending start; 0 or -ENOMEM. */
+int cdx_events_sort(struct cdx_event_set *set);
+/* The grain after the last one of event @index. */
+uint64_t cdx_event_end(const struct cdx_event_set *set, size_t index);
+
 /* Make room for one more of @size bytes in an array of @count; 0 or -ENOMEM. */
 int cdx_array_grow(void *array, size_t *capacity, size_t count, size_t size);
 

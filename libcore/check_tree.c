@@ -27,7 +27,7 @@ static const struct shape shapes[] = {
 			      8 + sizeof(struct cdx_disk_child)},
 };
 
-static unsigned char *node_buffer(struct cdx_check *ck, uint8_t kind, uint8_t level)
+unsigned char *cdx_check_node_buffer(struct cdx_check *ck, uint8_t kind, uint8_t level)
 {
 	return ck->buffers + ((size_t)(kind - 1) * LEVELS + level) * ck->super.node_size;
 }
@@ -79,6 +79,13 @@ static int seen_rehash(struct cdx_seen_table *seen)
 	return 0;
 }
 
+uint32_t cdx_seen_find(struct cdx_check *ck, uint64_t grain)
+{
+	const uint32_t *slot = seen_slot(&ck->seen, grain);
+
+	return *slot ? *slot - 1 : CDX_NONE;
+}
+
 static int seen_find_or_add(struct cdx_check *ck, const struct cdx_walk *walk,
 			    const struct cdx_link *link, uint32_t *index)
 {
@@ -124,10 +131,15 @@ static void report_node_values(struct cdx_check *ck, enum cdx_problem problem,
 		.compared = true, .found = found, .expected = expected});
 }
 
+static bool read_grain(struct cdx_check *ck, uint64_t grain, void *buffer)
+{
+	return cdx_pmem_read(&ck->device.pm, grain << ck->super.grain_shift, buffer,
+			     ck->super.node_size) == 0;
+}
+
 bool cdx_check_read_grain(struct cdx_check *ck, uint64_t grain, void *buffer)
 {
-	if (cdx_pmem_read(&ck->device.pm, grain << ck->super.grain_shift, buffer,
-			  ck->super.node_size) == 0)
+	if (read_grain(ck, grain, buffer))
 		return true;
 	cdx_report(ck, CDX_P_MEDIA_ERROR, &(struct cdx_finding){.grain = grain, .grains = 1});
 	return false;
@@ -282,15 +294,31 @@ static bool may_be_shared(uint8_t kind)
 	return kind == CDX_KIND_FS || kind == CDX_KIND_EXTENT;
 }
 
+/* Others may share a file's node: whose it is, is known when all trees have been walked. */
+static bool read_node(struct cdx_check *ck, const struct cdx_link *link, struct cdx_seen *seen,
+		      unsigned char *bytes)
+{
+	if (link->kind != CDX_KIND_EXTENT || !seen->live)
+		return cdx_check_read_grain(ck, link->grain, bytes);
+	if (read_grain(ck, link->grain, bytes))
+		return true;
+	seen->kind = link->kind;
+	seen->level = link->level;
+	seen->state = CDX_SEEN_LOST;
+	seen->lossy = true;
+	ck->media.nodes_lost = true;
+	return false;
+}
+
 static enum meeting meet_unread(struct cdx_check *ck, const struct cdx_walk *walk,
 				const struct cdx_link *link, struct cdx_view *view)
 {
-	unsigned char *bytes = node_buffer(ck, link->kind, link->level);
+	unsigned char *bytes = cdx_check_node_buffer(ck, link->kind, link->level);
 	const struct cdx_disk_node *disk = (const void *)bytes;
 	struct cdx_seen *seen = &ck->seen.nodes[view->index];
 
 	seen->state = CDX_SEEN_BAD;
-	if (!cdx_check_read_grain(ck, link->grain, bytes) || !judge_header(ck, walk, link, disk))
+	if (!read_node(ck, link, seen, bytes) || !judge_header(ck, walk, link, disk))
 		return UNUSABLE;
 	seen->crc = get32(disk->crc);
 	seen->kind = disk->kind;

@@ -310,6 +310,7 @@ typedef void cowdax_progress_fn(void *arg, int pass, uint64_t current, uint64_t 
 struct cowdax_check_options {
 	uint64_t fs_offset;
 	bool backup_super;
+	bool check_data;		/* read all data too; see cowdax_catch_faults() */
 	cowdax_problem_fn *problem;	/* may be NULL */
 	void *problem_arg;
 	cowdax_progress_fn *progress;	/* may be NULL */

@@ -73,7 +73,6 @@ make_damaged_image() {
     fsck.cowdax -a -T -l -M -C0 image
     fsck.cowdax -f -r -s -t -v -j2 image
     fsck.cowdax --threads=4 -b image
-    fsck.cowdax --check-data image
 }
 
 @test "-C FD writes lines of pass, current, maximum and device" {
@@ -150,4 +149,54 @@ make_damaged_image() {
 @test "progress to a descriptor that is not open is wrong usage" {
     make_image
     fails 16 'descriptor 77 is not open' fsck.cowdax -C 77 -n image
+}
+
+# /a and its clone /b, /dir/c with one of their blocks, and /d with none.  That
+# block lies on a bad page for the program in $poisoned, and is number $block.
+make_bad_page() {
+    poisoned=${abs_top_builddir:?}/tests/cli/fsck.cowdax-poisoned
+    make_image
+    bytes 65536 a | cowdax-write image /a
+    cowdax-reflink image /a /b
+    cowdax-mkdir image /dir
+    cowdax-reflink --src-offset=20480 --length=4096 image /a /dir/c
+    bytes 65536 d | cowdax-write image /d
+    POISON=$(cowdax-map --json image /a | jq '.extents[0].address + 5 * 4096')
+    export POISON
+    block=$((POISON / 4096))
+}
+
+@test "--check-data finds nothing in a good image, and has nothing else to say" {
+    make_bad_page
+    fsck.cowdax --check-data image >out 2>err
+    fsck.cowdax image | cmp - out
+    [ ! -s err ]
+}
+
+@test "--check-data names every file that owns a bad block, exit 4" {
+    make_bad_page
+    run -4 "$poisoned" --check-data image
+    for path in /a /b /dir/c; do
+        grep -E "^image: media-error: the media cannot be read, inode [0-9]+, path $path, block $block, count 1\$" \
+            <<<"$output"
+    done
+    [ "$(grep -c media-error <<<"$output")" = 3 ]
+    run -4 "$poisoned" --check-data --json image
+    jq -es --argjson block "$block" 'length == 4 and .[3].problems == 3 and .[3].clean == false
+        and ([.[:3][] | .path] | sort) == ["/a", "/b", "/dir/c"]
+        and all(.[:3][]; .code == "media-error" and .severity == "error" and .block == $block
+            and .count == 1)' <<<"$output"
+}
+
+@test "data on a bad page goes unseen without --check-data" {
+    make_bad_page
+    "$poisoned" image
+}
+
+@test "--check-data reads all data: pass 5 counts its bytes, shared ones once" {
+    make_bad_page
+    fsck.cowdax --check-data -C 5 image 5>progress
+    [ "$(grep -c '^5 ' progress)" -ge 2 ]
+    run ! grep -vE '^([1-4] [0-9]+ [0-9]+|5 [0-9]+ 131072) image$' progress
+    tail -n 1 progress | grep -Fx '5 131072 131072 image'
 }

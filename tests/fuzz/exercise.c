@@ -34,6 +34,7 @@ static void run_check(const char *path, bool backup)
 	uint64_t length = 0;
 	struct cowdax_check_options options = {
 		.backup_super = backup,
+		.check_data = true,
 		.problem = ignore_problem,
 		.problem_arg = &length,
 	};
