@@ -192,6 +192,9 @@ int cdx_image_explain(const struct cowdax *fs, int code, const char *what, struc
 	if (code == -EIO && fs->txn.unreadable.inode)
 		return cdx_error(error, code, "%s: offset %" PRIu64 ": cannot be read from the media: %s",
 				 what, fs->txn.unreadable.offset, strerror(EIO));
+	if (code == -ENOSPC && fs->held_back)
+		return cdx_error(error, code, "%s: %s: a reader still holds what was freed", what,
+				 strerror(ENOSPC));
 	if (code == -EUCLEAN)
 		return cdx_error(error, code, "%s: %s: the image is damaged: run fsck.cowdax", fs->path, what);
 	return cdx_error_errno(error, code, what);
@@ -256,6 +259,10 @@ int cdx_image_check_range(struct cowdax *fs, uint64_t inode, uint64_t offset, ui
 
 	if (fs->range.length || (fs->flags & COWDAX_DRY_RUN))
 		return 0;	/* its own is what it needs, or nothing is changed */
+	/* Nobody has anything staged.  Who holds the range and is about to will map
+	 * its bytes after this change, over it: the same as if this had come first. */
+	if (!fs->txn.record.staging.address)
+		return 0;
 	to_blocks(fs, offset, length, &first, &count);
 	ret = cdx_range_busy(&fs->device, inode, first, count);
 	if (ret <= 0)
@@ -286,13 +293,12 @@ static int start(struct cowdax *fs, struct cowdax_error *error)
 /* An explicit transaction cannot be tried again when space runs out: make room before it. */
 static int start_roomy(struct cowdax *fs, struct cowdax_error *error)
 {
-	bool blocked;
 	int ret = start(fs, error);
 
 	if (ret || !cdx_alloc_is_low(&fs->txn) || (fs->flags & COWDAX_DRY_RUN))
 		return ret;
 	cdx_txn_abort(&fs->txn);
-	ret = cdx_txn_drain_all(&fs->txn, &blocked, error);
+	ret = cdx_txn_drain_all(&fs->txn, &fs->held_back, error);
 	return ret && ret != -ENOSPC ? ret : start(fs, error);
 }
 
@@ -307,6 +313,7 @@ int cowdax_begin(struct cowdax *fs, struct cowdax_error *error)
 	ret = lock_range(fs, CDX_RANGE_ALL, 0, 0, error);
 	if (ret)
 		return ret;
+	fs->held_back = false;
 	ret = start_roomy(fs, error);
 	if (ret) {
 		cdx_range_unlock(&fs->device, &fs->range);
@@ -376,9 +383,7 @@ int cdx_image_make_room(struct cowdax *fs, struct cowdax_error *error)
 	if (ret && ret != -ENOSPC)
 		return ret;
 	forget(fs, error);
-	if (blocked)
-		return cdx_error(error, -ENOSPC,
-				 "%s: No space left on device: a reader still holds what was freed", fs->path);
+	fs->held_back = blocked;
 	return 0;
 }
 
@@ -442,6 +447,7 @@ int cdx_image_change(struct cowdax *fs, cdx_image_op *op, void *args, struct cow
 		ret = op(fs, args, error);
 		fs->failed = fs->failed || ret;
 	} else {
+		fs->held_back = false;
 		ret = when_free(fs, op, args, result, error);
 		if (ret == -ENOSPC) {
 			int room = cdx_image_make_room(fs, error);

@@ -18,6 +18,7 @@ struct cowdax {
 	struct { uint64_t inode, first, count; } wanted;	/* the one that was found busy */
 	bool explicit_txn;		/* opened by cowdax_begin */
 	bool failed;			/* and something in it went wrong */
+	bool held_back;			/* a reader kept some of what was freed from being used again */
 	const volatile unsigned char *alive;	/* reads 0 in a forked child (R10) */
 	void *scratch;			/* a block's worth */
 	struct { uint64_t inode; char *path; } known;	/* looked up last: for messages */
@@ -52,7 +53,7 @@ int cdx_image_lock_range(struct cowdax *fs, uint64_t inode, uint64_t offset, uin
 /* Run @op on one commit: the open transaction's state, or the newest there is. */
 int cdx_image_look(struct cowdax *fs, cdx_image_op *op, void *args, const char *what,
 		   struct cowdax_error *error);
-/* Make room after ENOSPC; -ENOSPC with the reason in @error when there is none to make. */
+/* Make room after ENOSPC, as much as there is to make: try again.  -ENOSPC in a dry run. */
 int cdx_image_make_room(struct cowdax *fs, struct cowdax_error *error);
 
 /* Writes longer than this are staged: their bytes are not copied under the commit lock. */

@@ -373,7 +373,7 @@ int cowdax_write_stream(struct cowdax *fs, const struct cowdax_write_request *re
 	if (ret) {
 		fs->failed = fs->failed || fs->explicit_txn;
 		*stream.result = before;
-		return cdx_error_errno(error, ret, request->path);
+		return cdx_image_explain(fs, ret, request->path, error);
 	}
 	stream.result->length = stream.result->bytes_written;
 	stream.result->offset = stream.offset - (request->chunk ? stream.result->bytes_written : 0);

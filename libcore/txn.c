@@ -248,12 +248,13 @@ static int drain_limit(struct cdx_txn *txn, uint64_t *limit)
 
 static int drain(struct cdx_txn *txn)
 {
+	bool wanted = txn->record.limbo.address && cdx_alloc_wants_grains(txn);
 	uint64_t limit;
 	int ret;
 
 	if (txn->drain_broken || cdx_limbo_empty(txn))
 		return 0;
-	if (!(txn->record.limbo.address && cdx_alloc_wants_grains(txn)) && txn->record.list.n < LAZY_LIMBO)
+	if (!wanted && txn->record.list.n < LAZY_LIMBO)
 		return 0;
 	ret = drain_limit(txn, &limit);
 	return ret ? ret : cdx_limbo_drain(txn, limit, DRAIN_BUDGET);

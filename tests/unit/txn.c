@@ -873,11 +873,33 @@ TEST("R17: a full image of shared and splintered files can be emptied again")
 	cowdax_close(fs);
 }
 
+TEST("R17: a reader that holds some of what was freed fails nothing that there is room for")
+{
+	struct cowdax *fs = rig_new(32 * MIB, 0, 0), *reader = NULL;
+	uint64_t inode = rig_create(fs, "/a"), seed = 5;
+	unsigned char *bytes = calloc(1, 2 * MIB);
+	struct cowdax_error error;
+
+	CHECK(bytes);
+	for (int i = 0; i < 300; i++) {
+		if (i % 3 == 0) {
+			cowdax_close(reader);
+			reader = rig_open(fs->path, COWDAX_RDONLY);
+		}
+		/* The file, what the reader sees, what is dropped and what is new: 20 of the 32 MiB. */
+		CHECK_EQUAL(cowdax_write(fs, inode, bytes, 2 * MIB, unit_below(&seed, 3) * 2 * MIB, NULL, &error), 0);
+	}
+	cowdax_close(reader);
+	rig_check(fs->path);
+	cowdax_close(fs);
+	free(bytes);
+}
+
 TEST("R17: one that fails for a reader's sake says so, and works when the reader is gone")
 {
 	struct cowdax *fs = rig_new(6 * MIB, 0, 0), *reader;
 	struct cowdax_error error;
-	unsigned char *bytes = calloc(1, MIB);
+	unsigned char *bytes = calloc(1, 2 * MIB);
 	uint64_t inode;
 
 	CHECK(bytes);
@@ -886,7 +908,9 @@ TEST("R17: one that fails for a reader's sake says so, and works when the reader
 	rig_remove(fs, "/big");
 	inode = rig_create(fs, "/a");
 	CHECK_EQUAL(cowdax_write(fs, inode, bytes, MIB, 0, NULL, &error), -ENOSPC);
-	CHECK(strstr(error.text, "a reader still holds"));
+	CHECK(strstr(error.text, "/a: No space left on device: a reader still holds"));
+	CHECK_EQUAL(cowdax_write(fs, inode, bytes, 2 * MIB, 0, NULL, &error), -ENOSPC);
+	CHECK(strstr(error.text, "/a: No space left on device: a reader still holds"));
 	cowdax_close(reader);
 	CHECK_EQUAL(cowdax_write(fs, inode, bytes, MIB, 0, NULL, &error), 0);
 	free(bytes);
