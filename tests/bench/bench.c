@@ -42,6 +42,11 @@ static const struct {
 	{"many-extents", bench_many_extents},
 	{"clone", bench_clone},
 	{"check", bench_check},
+	{"writers", bench_writers},
+	{"readers", bench_readers},
+	{"locks", bench_locks},
+	{"dead-writer", bench_dead_writer},
+	{"memory", bench_memory},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 

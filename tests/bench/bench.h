@@ -57,5 +57,10 @@ void bench_start(void);
 void bench_clone(void);
 void bench_many_extents(void);
 void bench_check(void);
+void bench_writers(void);
+void bench_readers(void);
+void bench_locks(void);
+void bench_dead_writer(void);
+void bench_memory(void);
 
 #endif

@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "image.h"
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -51,6 +53,14 @@ void image_make(struct image *image, const char *name, uint64_t size, bool popul
 	make_file(image->path, size, populated);
 	must(cowdax_mkfs(image->path, &how, NULL, &error), &error);
 	must(cowdax_open(image->path, NULL, &image->fs, &error), &error);
+}
+
+void image_open(struct image *image)
+{
+	struct cowdax_error error = {0};
+
+	must(cowdax_open(image->path, NULL, &image->fs, &error), &error);
+	must(cdx_pmem_prepare(&image->fs->device.pm, 0, image->fs->device.pm.length), &error);
 }
 
 void image_remove(struct image *image)
@@ -145,7 +155,8 @@ void floor_make(struct floor *floor, uint64_t size)
 {
 	int fd;
 
-	snprintf(floor->path, sizeof(floor->path), "%s/floor", options.directory);
+	/* Processes that work at once have one each. */
+	snprintf(floor->path, sizeof(floor->path), "%s/floor-%d", options.directory, (int)getpid());
 	make_file(floor->path, size, true);
 	fd = open(floor->path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)

@@ -19,6 +19,8 @@ struct image {
  * is measured is not the host filesystem's work of finding and zeroing them.
  */
 void image_make(struct image *image, const char *name, uint64_t size, bool populated);
+/* Open one that another process has made, with all of its pages mapped: no access to any is a page fault. */
+void image_open(struct image *image);
 void image_remove(struct image *image);
 /* The library's calls; what fails ends the bench. */
 uint64_t image_create(struct image *image, const char *path);
