@@ -22,7 +22,21 @@ static const char *uuid_text(const uint8_t uuid[16], char text[UUID_TEXT_SIZE])
 
 bool geometry_is_pmem(const struct cowdax_info *info)
 {
-	return info->mapping != COWDAX_MAPPING_PAGE_CACHE;
+	return info->mapping == COWDAX_MAPPING_DEVDAX || info->mapping == COWDAX_MAPPING_SYNC;
+}
+
+const char *geometry_durability(const struct cowdax_info *info)
+{
+	switch (info->mapping) {
+	case COWDAX_MAPPING_DEVDAX:
+	case COWDAX_MAPPING_SYNC:
+		return "once a command has ended";
+	case COWDAX_MAPPING_FORCED:
+		return "not certain when power fails (PMEM_IS_PMEM_FORCE=1)";
+	case COWDAX_MAPPING_PAGE_CACHE:
+		break;
+	}
+	return "once a command has ended, as far as msync() reaches";
 }
 
 static const char *const feature_words[] = { "compat", "ro_compat", "incompat" };
@@ -87,6 +101,7 @@ void geometry_print(const struct cowdax_info *info)
 	each_feature(info, print_feature, NULL);
 	printf("\nmapping:      %s (%s)\n", cowdax_mapping_name(info->mapping),
 	       geometry_is_pmem(info) ? "persistent memory" : "not persistent memory");
+	printf("durable:      %s\n", geometry_durability(info));
 }
 
 void geometry_print_json(struct json *json, const struct cowdax_info *info)

@@ -12,6 +12,8 @@ void geometry_print(const struct cowdax_info *info);
 void geometry_print_json(struct json *json, const struct cowdax_info *info);
 /** Whether stores to the image go to persistent memory. */
 bool geometry_is_pmem(const struct cowdax_info *info);
+/** When what a command has stored survives a power failure. */
+const char *geometry_durability(const struct cowdax_info *info);
 /** Every feature there is, a line each. */
 void geometry_list_features(void);
 

@@ -13,14 +13,14 @@
 #include "verbs.h"
 
 #define DAX_ALIGNMENT ((uint64_t)2 << 20)
-#define WARNINGS_MAX 2
+#define WARNINGS_MAX 3
 
 struct arguments {
 	struct cowdax_mkfs_options options;
 	const char *from, *features;
 	bool force, shrink, all_root, uuid_given;
 	struct cowdax_info info;	/* of what was made */
-	char warnings[WARNINGS_MAX][128];
+	char warnings[WARNINGS_MAX][192];
 	int warning_count;
 	struct json json;
 };
@@ -133,12 +133,27 @@ static char *next_warning(struct arguments *args)
 	return args->warnings[args->warning_count++];
 }
 
+/* What the kind of mapping means here, unless it is persistent memory. */
+static void find_mapping_warning(const struct cli *cli, struct arguments *args)
+{
+	if (args->info.mapping == COWDAX_MAPPING_FORCED)
+		snprintf(next_warning(args), sizeof(*args->warnings),
+			 "taken for persistent memory because PMEM_IS_PMEM_FORCE=1: nothing is "
+			 "certain when power fails");
+	if (args->info.mapping == COWDAX_MAPPING_PAGE_CACHE)
+		snprintf(next_warning(args), sizeof(*args->warnings),
+			 "not persistent memory: as durable as msync() makes it%s",
+			 probe_can_dax(cli->image) ?
+			 "; the namespace could be (see mkfs.cowdax(8), NAMESPACES)" : "");
+}
+
 /* What keeps a kernel from ever mapping files of this image directly. */
 static void find_warnings(const struct cli *cli, struct arguments *args)
 {
 	uint64_t start = probe_partition_start(cli->image) + cli->open.fs_offset;
 	long page_size = sysconf(_SC_PAGESIZE);
 
+	find_mapping_warning(cli, args);
 	if (args->info.block_size != (uint64_t)page_size)
 		snprintf(next_warning(args), sizeof(*args->warnings),
 			 "blocks of %u bytes, but pages of %ld: DAX cannot work",

@@ -15,7 +15,7 @@
 #include "cli.h"
 #include "probe.h"
 
-/* What libblkid looks at in front; a device DAX mapping comes in multiples of it. */
+/* What libblkid looks at in front. */
 #define HEAD_BYTES ((size_t)2 << 20)
 
 static const char cowdax_magic[8] = { '\xc0', 'c', 'o', 'w', 'd', 'a', 'x', '\n' };
@@ -84,23 +84,53 @@ static int check_swap(struct cli *cli, const struct stat *st)
 	return ret;
 }
 
-/* A device DAX cannot be read(), so libblkid gets a copy of its head. */
-static int copy_head(struct cli *cli, int device)
+static uint64_t device_dax_size(dev_t rdev)
 {
-	void *head = mmap(NULL, HEAD_BYTES, PROT_READ, MAP_SHARED, device, 0);
-	int copy = -1, error;
+	char name[64], bytes[32];
 
-	if (head == MAP_FAILED)
+	snprintf(name, sizeof(name), "/sys/dev/char/%u:%u/size", major(rdev), minor(rdev));
+	read_line(name, bytes, sizeof(bytes));
+	return strtoull(bytes, NULL, 10);
+}
+
+/* A sparse file of @size bytes with what @all has in front, from @offset on; or -errno. */
+static int copy_head(const char *all, uint64_t size, uint64_t offset)
+{
+	size_t length = size - offset < HEAD_BYTES ? size - offset : HEAD_BYTES;
+	int copy = memfd_create("head", MFD_CLOEXEC), ret = 0;
+
+	if (copy < 0)
+		return -errno;
+	if (ftruncate(copy, (off_t)size))
+		ret = -errno;
+	else if (pwrite(copy, all + offset, length, (off_t)offset) != (ssize_t)length)
+		ret = errno ? -errno : -EIO;
+	if (!ret)
+		return copy;
+	close(copy);
+	return ret;
+}
+
+/*
+ * A device DAX cannot be read(), so libblkid gets a copy.  It is mapped in
+ * multiples of its alignment only, and all of it is one, whatever that is.
+ */
+static int open_copy(struct cli *cli, int device, dev_t rdev)
+{
+	uint64_t size = device_dax_size(rdev);
+	void *all;
+	int copy;
+
+	if (size == 0)
+		return cli_fail(cli, -ENODEV, "%s: not a regular file, block device or DAX device",
+				cli->image);
+	all = mmap(NULL, size, PROT_READ, MAP_SHARED, device, 0);
+	if (all == MAP_FAILED)
 		return cli_fail_errno(cli, -errno, cli->image);
-	copy = memfd_create("head", MFD_CLOEXEC);
-	if (copy < 0 || pwrite(copy, head, HEAD_BYTES, 0) != (ssize_t)HEAD_BYTES) {
-		error = errno;
-		if (copy >= 0)
-			close(copy);
-		copy = cli_fail_errno(cli, -error, cli->image);
-	}
-	munmap(head, HEAD_BYTES);
-	return copy;
+	errno = 0;
+	copy = copy_head(all, size, cli->open.fs_offset < size ? cli->open.fs_offset : size);
+	munmap(all, size);
+	return copy < 0 ? cli_fail_errno(cli, copy, cli->image) : copy;
 }
 
 static int ask_blkid(struct cli *cli, blkid_probe probe)
@@ -155,7 +185,7 @@ static int open_and_check(struct cli *cli, const struct stat *st)
 	if (fd < 0)
 		return cli_fail_errno(cli, -errno, cli->image);
 	if (S_ISCHR(st->st_mode)) {
-		copy = copy_head(cli, fd);
+		copy = open_copy(cli, fd, st->st_rdev);
 		close(fd);
 		if (copy < 0)
 			return copy;
@@ -186,6 +216,19 @@ int probe_target(struct cli *cli, bool force)
 	if (ret || force)
 		return ret;
 	return open_and_check(cli, &st);
+}
+
+bool probe_can_dax(const char *path)
+{
+	char name[64], answer[8];
+	struct stat st;
+
+	if (stat(path, &st) < 0 || !S_ISBLK(st.st_mode))
+		return false;
+	snprintf(name, sizeof(name), "/sys/dev/block/%u:%u/queue/dax", major(st.st_rdev),
+		 minor(st.st_rdev));
+	read_line(name, answer, sizeof(answer));
+	return strcmp(answer, "1") == 0;
 }
 
 uint64_t probe_partition_start(const char *path)

@@ -3,6 +3,7 @@
 #ifndef PROBE_H
 #define PROBE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct cli;
@@ -18,6 +19,8 @@ int probe_target(struct cli *cli, bool force);
  * the one just made: signatures that lie where it has written nothing.
  */
 int probe_wipe(struct cli *cli);
+/** Whether @path is a block device on which a filesystem can be mounted with DAX. */
+bool probe_can_dax(const char *path);
 /** Bytes from the start of the whole disk to that of @path, 0 unless it is a partition. */
 uint64_t probe_partition_start(const char *path);
 

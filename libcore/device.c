@@ -42,9 +42,18 @@ static bool is_device_dax(dev_t rdev)
 	return strcmp(strrchr(target, '/') ? strrchr(target, '/') + 1 : target, "dax") == 0;
 }
 
-static int find_size(struct cdx_device *device, const struct stat *st, uint64_t *size)
+/* One number that sysfs tells of the character device @rdev; 0 or -errno. */
+static int read_attribute(dev_t rdev, const char *name, uint64_t *value)
 {
 	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/%s", major(rdev), minor(rdev), name);
+	return read_number(path, value);
+}
+
+static int find_size(struct cdx_device *device, const struct stat *st, uint64_t *size)
+{
+	int read_only = 0, ret;
 
 	if (S_ISREG(st->st_mode)) {
 		device->regular = true;
@@ -53,13 +62,15 @@ static int find_size(struct cdx_device *device, const struct stat *st, uint64_t 
 	}
 	if (S_ISBLK(st->st_mode)) {
 		device->block = true;
-		return ioctl(device->fd, BLKGETSIZE64, size) ? -errno : 0;
+		if (ioctl(device->fd, BLKROGET, &read_only) || ioctl(device->fd, BLKGETSIZE64, size))
+			return -errno;
+		device->read_only = read_only;
+		return 0;
 	}
 	if (S_ISCHR(st->st_mode) && is_device_dax(st->st_rdev)) {
 		device->device_dax = true;
-		snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/size", major(st->st_rdev),
-			 minor(st->st_rdev));
-		return read_number(path, size);
+		ret = read_attribute(st->st_rdev, "align", &device->alignment);
+		return ret ? ret : read_attribute(st->st_rdev, "size", size);
 	}
 	return S_ISDIR(st->st_mode) ? -EISDIR : -ENODEV;
 }
@@ -115,9 +126,16 @@ static bool backs_a_loop_device(const struct stat *st)
 	return found;
 }
 
-static int refuse_in_use(const struct cdx_device *device, const char *path, const struct stat *st,
+static int refuse_unusable(const struct cdx_device *device, const char *path, const struct stat *st,
 			 struct cowdax_error *error)
 {
+	/* It could be opened, but not mapped for writing, which says just "Invalid argument". */
+	if (device->read_only && (device->flags & CDX_DEVICE_WRITABLE))
+		return cdx_error(error, -EROFS, "%s: read-only device", path);
+	if (device->device_dax && device->fs_offset % device->alignment)
+		return cdx_error(error, -EINVAL, "%s: a filesystem starts at a multiple of %" PRIu64
+				 ", the alignment of the device, not at %" PRIu64, path,
+				 device->alignment, device->fs_offset);
 	if (device->block && is_mounted(st->st_rdev))
 		return cdx_error(error, -EBUSY, "%s: mounted: will not touch it", path);
 	if (device->regular && (device->flags & CDX_DEVICE_EXCLUSIVE) && backs_a_loop_device(st))
@@ -175,7 +193,7 @@ int cdx_device_open(struct cdx_device *device, const char *path, uint64_t fs_off
 	if (ret == -ENODEV)
 		ret = not_an_image(path, error);
 	if (!ret)
-		ret = refuse_in_use(device, path, &st, error);
+		ret = refuse_unusable(device, path, &st, error);
 	if (!ret)
 		ret = take_open_lock(device, path, error);
 	if (ret) {
@@ -185,6 +203,21 @@ int cdx_device_open(struct cdx_device *device, const char *path, uint64_t fs_off
 	}
 	device->size = size > fs_offset ? size - fs_offset : 0;
 	return 0;
+}
+
+/* A device DAX is mapped in multiples of its alignment, or not at all. */
+static int map(const struct cdx_device *device, struct cdx_pmem *pm, int fd, uint64_t length,
+	       unsigned int flags, struct cowdax_error *error)
+{
+	uint64_t whole = length;
+	int ret;
+
+	if (device->device_dax)
+		whole = (length + device->alignment - 1) & ~(device->alignment - 1);
+	ret = cdx_pmem_map(pm, fd, device->fs_offset, whole, device->device_dax, flags, error);
+	if (!ret)
+		pm->length = length;
+	return ret;
 }
 
 static bool same_file(int a, int b)
@@ -224,7 +257,7 @@ int cdx_device_map(struct cdx_device *device, const char *path, uint64_t length,
 		close(fd);
 		return cdx_error(error, -ESTALE, "%s: another file has taken its name", path);
 	}
-	ret = cdx_pmem_map(&device->pm, fd, device->fs_offset, length, device->device_dax, flags, error);
+	ret = map(device, &device->pm, fd, length, flags, error);
 	close(fd);
 	if (ret)
 		return cdx_error_errno(error, ret, path);
@@ -251,7 +284,7 @@ static int peek_device_dax(const struct cdx_device *device, uint64_t offset, voi
 	struct cdx_pmem pm;
 	int ret;
 
-	ret = cdx_pmem_map(&pm, device->fd, device->fs_offset, offset + length, true, 0, NULL);
+	ret = map(device, &pm, device->fd, offset + length, 0, NULL);
 	if (ret)
 		return ret;
 	ret = cdx_pmem_read(&pm, offset, bytes, length);

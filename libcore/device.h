@@ -13,6 +13,8 @@ struct cdx_device {
 	uint64_t fs_offset;	/* bytes */
 	uint64_t size;		/* bytes from fs_offset to the end of the file or device */
 	bool regular, device_dax, block;
+	bool read_only;		/* a block device that takes no writes, whoever asks */
+	uint64_t alignment;	/* bytes: what a device DAX is mapped in multiples of */
 	bool mapped;
 	struct cdx_pmem pm;	/* once mapped: byte 0 is the filesystem's */
 };

@@ -173,6 +173,8 @@ static int dry_run(const char *path, const struct cowdax_mkfs_options *options, 
 		ret = cdx_device_open(&device, path, options->fs_offset, CDX_DEVICE_NO_LOCK, error);
 		if (ret)
 			return ret;
+		if (device.read_only)
+			ret = cdx_error(error, -EROFS, "%s: read-only device", path);
 		if (device.size > available || !device.regular)
 			available = device.size;
 	} else if (!options->create || !options->size) {

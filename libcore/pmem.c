@@ -214,11 +214,6 @@ int cdx_pmem_map(struct cdx_pmem *pm, int fd, uint64_t offset, uint64_t length, 
 		protection |= PROT_WRITE;
 	pm->length = length;
 	pm->map_length = length + skew;
-	if (device_dax) {
-		/* The device only maps multiples of its alignment, usually 2 MiB. */
-		pm->map_length = (pm->map_length + (2 << 20) - 1) & ~(uint64_t)((2 << 20) - 1);
-	}
-
 	pm->kind = device_dax ? COWDAX_MAPPING_DEVDAX : COWDAX_MAPPING_SYNC;
 	map = mmap(NULL, pm->map_length, protection,
 		   device_dax ? MAP_SHARED : MAP_SHARED_VALIDATE | MAP_SYNC, fd, (off_t)(offset - skew));

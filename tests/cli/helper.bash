@@ -111,7 +111,8 @@ bytes() {
 
 # holds PATH [FILE]: the file in the image has the bytes of FILE, or of stdin.
 holds() {
-    cowdax-read image "$1" | cmp - "${2:-/dev/stdin}"
+    # In the pipeline /dev/stdin would be the pipe: compared with itself.
+    { cowdax-read image "$1" | cmp - "${2:-/dev/fd/9}"; } 9<&0
 }
 
 # splice FILE OFFSET: put stdin into FILE of the host, in place, there.

@@ -30,13 +30,24 @@ load helper
     grep -E '^size: +16777216 \(16 MiB\)$' out
     grep -E '^block size: +4096' out
     grep -E '^mapping: .*not persistent memory' out
+    grep -E '^durable: .*msync' out
+}
+
+@test "it warns of what is not persistent memory, and of what is only taken for it" {
+    mkfs.cowdax image 16M 2>err >out
+    [ "$(cat err)" = 'mkfs.cowdax: warning: image: not persistent memory: as durable as msync() makes it' ]
+    PMEM_IS_PMEM_FORCE=1 mkfs.cowdax --force image 2>err >out
+    grep -F 'nothing is certain when power fails' err
+    grep -E '^mapping: +forced PM \(not persistent memory\)' out
+    PMEM_IS_PMEM_FORCE=1 json '[.mapping, .persistent_memory]' cowdax-info image | grep -Fx '["forced PM",false]'
+    [ -z "$(mkfs.cowdax --quiet --force image 2>&1)" ]
 }
 
 @test "--quiet prints nothing, --json one object" {
     mkfs.cowdax --quiet image 16M >out 2>&1
     [ ! -s out ]
     mkfs.cowdax --json image2 16M | jq -e '.cowdax_json == 1 and .command == "mkfs" and
-        .block_size == 4096 and .size == 16777216 and .label == null and .warnings == []'
+        .block_size == 4096 and .size == 16777216 and .label == null and (.warnings | length) == 1'
 }
 
 @test "block sizes from 4 to 64 KiB work, and warn that DAX cannot where pages differ" {
@@ -55,7 +66,7 @@ load helper
     truncate -s 32M image
     may_be_damaged
     mkfs.cowdax --fs-offset=1M image 2>&1 >out | grep 'warning: .*2 MiB'
-    [ -z "$(mkfs.cowdax -f --fs-offset=2M image 2>&1 >out)" ]
+    run ! grep 2.MiB <(mkfs.cowdax -f --fs-offset=2M image 2>&1 >out)
 }
 
 @test "a filesystem at an offset leaves what is before it alone" {
