@@ -4,7 +4,7 @@
 load helper
 
 setup_file() {
-    export tools=$abs_top_builddir/tests/cli
+    export tools=${abs_top_builddir:?}/tests/cli
 }
 
 # /a is of 16 blocks; the sixth lies on a bad page for the programs in $tools.

@@ -7,7 +7,9 @@ load helper
 aligned() {
     uses "$(namespace "$2" devdax --align="$1" "${@:3}")"
     mkfs.cowdax --quiet --force image
-    exercise
+    seq 100000 | cowdax-write image /a
+    seq 100000 | holds /a
+    fsck.cowdax -n image
     start_batch
     tell 'stat /'
     batch_mapping | grep -E "^KernelPageSize: +$(($(numfmt --from=iec "$1") / 1024)) kB"

@@ -52,8 +52,10 @@ static void make_dimms(struct guest *guest)
 {
 	static const char *const names[DIMMS] = {"journals", "device-dax", "xfs", "block-device"};
 	const uint64_t sizes[DIMMS] = {
-		/* Multiples of 16 MiB, of which the kernel takes some.  Images are full at times;
-		 * an XFS has 300 MiB or more. */
+		/*
+		 * Multiples of 16 MiB, of which the kernel takes some; an XFS has 300 or more.
+		 * Small, so that space is soon used again.
+		 */
 		(journals_size() / (16 * MIB) + 3) * 16 * MIB, 32 * MIB, 352 * MIB, 32 * MIB,
 	};
 

@@ -81,9 +81,9 @@ teardown_file() {
     new_file
     mkfs.cowdax --quiet image
     seq 1000 | cowdax-write image /a
-    xfs_io -f -c "falloc 0 $(($(stat -f -c '%f * %S' /mnt/xfs) - (8 << 20)))" /mnt/xfs/ballast
+    xfs_io -f -c "falloc 0 $(($(stat -f -c '%f * %S' /mnt/xfs) - (4 << 20)))" /mnt/xfs/ballast
     before=$(seen)
-    bytes 32m x >large
+    bytes 8m x >large
     complains 1 'No space left on device' cowdax-write image /b --input=large
     [ "$(seen)" = "$before" ]
     rm /mnt/xfs/ballast
