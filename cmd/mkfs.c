@@ -236,7 +236,8 @@ static int run(struct cli *cli)
 	int ret;
 
 	args->options.fs_offset = cli->open.fs_offset;
-	args->options.create = true;
+	/* A device that is not there is not to become a file in memory. */
+	args->options.create = strncmp(cli->image, "/dev/", 5) != 0 || strncmp(cli->image, "/dev/shm/", 9) == 0;
 	args->options.dry_run = cli->dry_run;
 	args->options.uid = args->all_root ? 0 : getuid();
 	args->options.gid = args->all_root ? 0 : getgid();

@@ -102,6 +102,12 @@ load helper
     fails 1 'No such file or directory' mkfs.cowdax nowhere/image 16M
 }
 
+@test "a device that is not there is an error, and no file takes its place" {
+    complains 1 '/dev/pmem99: No such file or directory' mkfs.cowdax /dev/pmem99 64M
+    [ ! -e /dev/pmem99 ]
+    complains 1 '/dev/pmem99: ' mkfs.cowdax --dry-run /dev/pmem99 64M
+}
+
 @test "another filesystem is refused by its name, and overwritten with --force" {
     truncate -s 16M image
     mkswap -q image 2>/dev/null || mkswap image >/dev/null
