@@ -29,6 +29,15 @@ struct scene {
 	uint64_t a, b, address;		/* two files; where the bad page is */
 };
 
+/* Through a new mapping: one with what is bad now. */
+static void see_anew(struct scene *scene)
+{
+	struct cowdax *before = scene->fs;
+
+	scene->fs = rig_again(before);
+	cowdax_close(before);
+}
+
 /* /a and /b have 16 blocks each; the page of /a's sixth is bad from the next mapping on. */
 static struct scene make_scene(void)
 {
@@ -43,7 +52,7 @@ static struct scene make_scene(void)
 	rig_write(scene.fs, scene.b, 0, 16 * BLOCK, 'b');
 	scene.address = address_of(scene.fs, scene.a, 5 * BLOCK);
 	poison_page(scene.address);
-	scene.fs = rig_again(scene.fs);
+	see_anew(&scene);
 	CHECK_EQUAL(rig_lookup(scene.fs, "/a"), scene.a);
 	return scene;
 }
@@ -71,6 +80,7 @@ TEST("R22: reading a bad page is EIO that names file and offset; what is around 
 	rig_expect(scene.fs, scene.a, 0, 5 * BLOCK, 'a');
 	rig_expect(scene.fs, scene.a, 6 * BLOCK, 10 * BLOCK, 'a');
 	rig_expect(scene.fs, scene.b, 0, 16 * BLOCK, 'b');
+	cowdax_close(scene.fs);
 }
 
 TEST("R22: a file that was not looked up by a path is named by its number")
@@ -82,6 +92,7 @@ TEST("R22: a file that was not looked up by a path is named by its number")
 	rig_lookup(scene.fs, "/b");
 	CHECK_EQUAL(cowdax_read(scene.fs, scene.a, bytes, BLOCK, 5 * BLOCK, &error), -EIO);
 	expect_named(&error, "ino:2: offset 20480: cannot be read from the media: Input/output error");
+	cowdax_close(scene.fs);
 }
 
 struct output { int fd; uint64_t done; };
@@ -115,6 +126,7 @@ TEST("R22: so is handing one to write(2), which has then had all bytes before it
 	/* One that cannot write at all is not the media's fault. */
 	output.fd = -1;
 	CHECK_EQUAL(cowdax_read_to(scene.fs, scene.a, 0, COWDAX_TO_END, write_out, &output, &error), -EBADF);
+	cowdax_close(scene.fs);
 }
 
 TEST("R22: an aligned write over a bad page succeeds, and what it wrote reads")
@@ -126,6 +138,7 @@ TEST("R22: an aligned write over a bad page succeeds, and what it wrote reads")
 	rig_expect(scene.fs, scene.a, 5 * BLOCK, BLOCK, 'n');
 	rig_expect(scene.fs, scene.a, 6 * BLOCK, 10 * BLOCK, 'a');
 	rig_check(scene.fs->path);
+	cowdax_close(scene.fs);
 }
 
 TEST("R22: a long write whose edges are elsewhere does too")
@@ -140,6 +153,7 @@ TEST("R22: a long write whose edges are elsewhere does too")
 	rig_expect(scene.fs, scene.a, 4 * BLOCK + 1, 2 * MIB, 'n');
 	rig_check(scene.fs->path);
 	free(bytes);
+	cowdax_close(scene.fs);
 }
 
 /* Fails for the bad page, naming the place, and has changed nothing.  (What a long write
@@ -178,6 +192,7 @@ TEST("R22: what must copy from a bad page is EIO that names it, and changes noth
 		cowdax_fallocate(scene.fs, scene.a, COWDAX_FALLOCATE_UNSHARE, 0, 16 * BLOCK, false, NULL, &error_),
 		BAD_SIXTH);
 	free(bytes);
+	cowdax_close(scene.fs);
 }
 
 /* Every block of data there is, in one file. */
@@ -213,7 +228,8 @@ TEST("R22: a bad page that is free again is stored to through the file, which he
 		met = address_of(scene.fs, inode, at) == scene.address;
 	CHECK(met);
 	poison_heal();
-	scene.fs = rig_again(scene.fs);
+	see_anew(&scene);
 	rig_expect(scene.fs, inode, 0, size, 'f');
 	rig_check(scene.fs->path);
+	cowdax_close(scene.fs);
 }
