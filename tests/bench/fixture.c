@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <libpmem.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,4 +187,16 @@ void floor_remove(struct floor *floor)
 {
 	munmap(floor->map, floor->blocks * BLOCK);
 	unlink(floor->path);
+}
+
+unsigned char *make_source(uint64_t length)
+{
+	unsigned char *source = mmap(NULL, length, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (source == MAP_FAILED)
+		die("no memory for %" PRIu64 " MiB", length >> 20);
+	for (uint64_t at = 0; at < length; at += BLOCK)
+		memcpy(source + at, pattern, BLOCK);
+	return source;
 }

@@ -59,4 +59,7 @@ void floor_remove(struct floor *floor);
 /* 4 KiB that are not all alike. */
 extern unsigned char pattern[BLOCK];
 
+/* @length bytes of memory, all touched, to be written. */
+unsigned char *make_source(uint64_t length);
+
 #endif

@@ -18,18 +18,6 @@
 
 #define LENGTH GIB
 
-static unsigned char *make_source(void)
-{
-	unsigned char *source = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-
-	if (source == MAP_FAILED)
-		die("no memory for a gigabyte");
-	for (uint64_t at = 0; at < LENGTH; at += BLOCK)
-		memcpy(source + at, pattern, BLOCK);
-	return source;
-}
-
 static void write_file(struct image *image, const unsigned char *source, struct side *side)
 {
 	struct cowdax_error error = {0};
@@ -57,7 +45,7 @@ void bench_stream(void)
 {
 	static const struct line line = {"1 GiB written through the library (bandwidth)", "one pmem_memcpy",
 					 AT_LEAST, 0.9};
-	unsigned char *source = make_source();
+	unsigned char *source = make_source(LENGTH);
 	struct pair pair = {0};
 	struct image image = {0};
 	struct floor floor = {0};

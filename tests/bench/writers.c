@@ -9,7 +9,6 @@
 
 #include <libpmem.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "fixture.h"
 #include "worker.h"
@@ -25,18 +24,6 @@ struct writer {
 	uint64_t inode, offset;
 };
 
-static unsigned char *make_source(void)
-{
-	unsigned char *source = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-
-	if (source == MAP_FAILED)
-		die("no memory for 64 MiB");
-	for (uint64_t at = 0; at < LENGTH; at += BLOCK)
-		memcpy(source + at, pattern, BLOCK);
-	return source;
-}
-
 static void write_range(void *subject)
 {
 	struct writer *writer = subject;
@@ -49,7 +36,7 @@ static void prepare_writer(void *subject)
 	struct writer *writer = subject;
 
 	image_open(&writer->image);
-	writer->source = make_source();
+	writer->source = make_source(LENGTH);
 }
 
 static void copy(void *subject)
@@ -65,7 +52,7 @@ static void prepare_copier(void *subject)
 	struct writer *copier = subject;
 
 	floor_make(&copier->floor, LENGTH);
-	copier->source = make_source();
+	copier->source = make_source(LENGTH);
 }
 
 /* Nanoseconds for a gigabyte of what @count workers do together, from the first start to the last end. */
