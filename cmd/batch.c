@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shell_words.h"
+#include "lib/shell_words.h"
 #include "verbs.h"
 
 #define LINE_MAX_BYTES ((size_t)1 << 20)

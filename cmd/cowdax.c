@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "lib/cli.h"
 
 static const char summary[] =
 	"Work on a copy-on-write filesystem image on persistent memory, without mounting it."

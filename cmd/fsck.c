@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fsck_report.h"
-#include "number.h"
+#include "lib/fsck_report.h"
+#include "lib/number.h"
 #include "verbs.h"
 
 /* Exit bits of fsck(8) that are used here. */

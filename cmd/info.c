@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "geometry.h"
-#include "json.h"
+#include "lib/geometry.h"
+#include "lib/json.h"
 #include "verbs.h"
 
 static void print_json(const struct cli *cli, const struct cowdax_info *info)

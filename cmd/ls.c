@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "inode_print.h"
-#include "json.h"
-#include "listing.h"
+#include "lib/inode_print.h"
+#include "lib/json.h"
+#include "lib/listing.h"
 #include "verbs.h"
 
 struct arguments {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "json.h"
+#include "lib/json.h"
 #include "verbs.h"
 
 static int print_row(void *arg, const struct cowdax_extent *extent)

@@ -2,7 +2,7 @@
 /* cowdax-mkdir: create directories. */
 #include <limits.h>
 
-#include "report.h"
+#include "lib/report.h"
 #include "verbs.h"
 
 struct arguments {

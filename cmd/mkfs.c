@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "geometry.h"
-#include "identity.h"
-#include "json.h"
-#include "probe.h"
+#include "lib/geometry.h"
+#include "lib/identity.h"
+#include "lib/json.h"
+#include "lib/probe.h"
 #include "verbs.h"
 
 #define DAX_ALIGNMENT ((uint64_t)2 << 20)

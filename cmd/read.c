@@ -2,7 +2,7 @@
 /* cowdax-read: bytes of a file of the image to standard output. */
 #include <errno.h>
 
-#include "progress.h"
+#include "lib/progress.h"
 #include "verbs.h"
 
 struct arguments {

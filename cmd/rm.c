@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "report.h"
+#include "lib/report.h"
 #include "verbs.h"
 
 struct arguments {

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "inode_print.h"
-#include "json.h"
+#include "lib/inode_print.h"
+#include "lib/json.h"
 #include "verbs.h"
 
 static const struct {

@@ -3,7 +3,7 @@
 #ifndef VERBS_H
 #define VERBS_H
 
-#include "cli.h"
+#include "lib/cli.h"
 
 extern const struct cli_verb batch_verb;
 extern const struct cli_verb fallocate_verb;

@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "number.h"
-#include "progress.h"
+#include "lib/number.h"
+#include "lib/progress.h"
 #include "verbs.h"
 
 struct arguments {

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "crc32c.h"
+#include "base/crc32c.h"
 #include "fixture.h"
 
 #define LOCKS (((off_t)1 << 62) - 4096)	/* beyond the data; none of the library's */

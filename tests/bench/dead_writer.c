@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
-#include "image.h"
+#include "api/image.h"
 #include "worker.h"
 
 #define KIB ((uint64_t)1 << 10)

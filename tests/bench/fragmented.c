@@ -9,7 +9,7 @@
 #include <inttypes.h>
 
 #include "fixture.h"
-#include "image.h"
+#include "api/image.h"
 
 #define FREE_BLOCKS 1000000
 #define METADATA (512 * MIB)	/* what the punching needs */

@@ -5,7 +5,7 @@
  */
 #include "bench.h"
 
-#include "device.h"
+#include "pmem/device.h"
 #include "fixture.h"
 
 #define EXTENTS 1000

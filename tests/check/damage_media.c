@@ -2,7 +2,7 @@
 /* Pass 1: superblocks and commit slots. */
 #include <string.h>
 
-#include "crc32c.h"
+#include "base/crc32c.h"
 #include "damage.h"
 
 static struct cdx_disk_super *super_at(struct image *image, bool backup)

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crc32c.h"
-#include "siphash.h"
+#include "base/crc32c.h"
+#include "base/siphash.h"
 
 void die(const char *format, ...)
 {

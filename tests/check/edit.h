@@ -7,7 +7,7 @@
 #ifndef EDIT_H
 #define EDIT_H
 
-#include "super.h"
+#include "tree/super.h"
 
 struct image {
 	unsigned char *bytes;

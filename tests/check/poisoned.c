@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "le.h"
+#include "base/le.h"
 #include "poison.h"
 #include "rig.h"
 

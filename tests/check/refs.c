@@ -4,14 +4,14 @@
  * grain gives; an extent overlaps another when any grain says so.
  */
 #undef NDEBUG
-#include "check_refs.h"
+#include "check/refs.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "siphash.h"
+#include "base/siphash.h"
 
 #define GRAINS 512
 #define SHIFT 2

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "image.h"
+#include "api/image.h"
 #include "media.h"
 
 /* ---- hashing ---------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ondisk.h"
+#include "tree/ondisk.h"
 #include "sequence.h"
 
 /* ---- the plan ------------------------------------------------------------------------- */

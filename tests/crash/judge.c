@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image.h"
+#include "api/image.h"
 #include "operation.h"
 #include "use.h"
 

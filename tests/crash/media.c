@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "crash.h"
-#include "pmem.h"
+#include "pmem/pmem.h"
 
 struct poke {
 	uint64_t word, value;		/* that was there */

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "image.h"
+#include "api/image.h"
 #include "media.h"
 
 /* ---- tools ------------------------------------------------------------------------- */

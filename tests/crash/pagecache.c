@@ -11,7 +11,7 @@
 
 #include "../unit/unit.h"
 #include "file.h"
-#include "image.h"
+#include "api/image.h"
 #include "media.h"
 #include "run.h"
 #include "writeback.h"

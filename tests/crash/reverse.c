@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "image.h"
+#include "api/image.h"
 #include "judge.h"
 #include "operation.h"
 #include "use.h"

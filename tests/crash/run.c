@@ -6,7 +6,7 @@
 
 #include "../unit/unit.h"
 #include "file.h"
-#include "image.h"
+#include "api/image.h"
 #include "media.h"
 #include "writeback.h"
 

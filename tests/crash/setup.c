@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "image.h"
+#include "api/image.h"
 #include "media.h"
 #include "operation.h"
 

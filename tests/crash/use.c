@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "image.h"
+#include "api/image.h"
 #include "operation.h"
 
 #define MAX_NODES 64		/* more than an empty filesystem ever needs */

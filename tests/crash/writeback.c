@@ -8,7 +8,7 @@
 #include "crash.h"
 #include "file.h"
 #include "media.h"
-#include "ondisk.h"
+#include "tree/ondisk.h"
 #include "operation.h"
 
 #define PAGES (LONGEST_IMAGE / PAGE)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "pmem.h"
+#include "pmem/pmem.h"
 
 #define TURNS 20
 

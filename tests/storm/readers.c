@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "device.h"
+#include "pmem/device.h"
 #include "field.h"
 
 #define SIZE (16 * MIB)		/* of the image: little more than the files and one more version of them */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The two reserves of the commit record, and what is handed out of them. */
-#include "alloc.h"
+#include "txn/alloc.h"
 
 #include <unistd.h>
 

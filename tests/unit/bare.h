@@ -3,7 +3,7 @@
 #ifndef BARE_H
 #define BARE_H
 
-#include "btree.h"
+#include "tree/btree.h"
 #include "unit.h"
 
 struct bare {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The B+tree against a plain array, for every node size and several kinds of items. */
-#include "btree.h"
+#include "tree/btree.h"
 
 #include <errno.h>
 

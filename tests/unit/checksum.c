@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* CRC32C and SipHash against published vectors. */
-#include "crc32c.h"
-#include "siphash.h"
+#include "base/crc32c.h"
+#include "base/siphash.h"
 #include "unit.h"
 
 /* The library's file once more under another name, to reach what it keeps to itself. */
 #define cdx_crc32c library_crc32c
 uint32_t library_crc32c(uint32_t crc, const void *bytes, size_t length);
-#include "../../libcore/crc32c.c"
+#include "../../libcore/base/crc32c.c"
 #undef cdx_crc32c
 
 /* RFC 3720 B.4 */

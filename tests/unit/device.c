@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Opening what an image lies in, and the locks on it. */
-#include "device.h"
+#include "pmem/device.h"
 
 #include <errno.h>
 #include <fcntl.h>

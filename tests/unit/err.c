@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "err.h"
+#include "base/err.h"
 #include "unit.h"
 
 TEST("an error gets a code and a sentence, and returns the code")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Where a file's blocks are, against a plain array: inline and in a tree. */
-#include "extent.h"
+#include "fs/extent.h"
 
 #include "rig.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* R22's guard: a fault on an image's memory becomes an error for who opted in. */
-#include "fault.h"
+#include "pmem/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>

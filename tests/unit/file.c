@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What can be done to a file's data, against plain bytes, at every kind of misalignment. */
-#include "file.h"
+#include "iomap/file.h"
 
 #include <sys/stat.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A handle as its user has it: whose it is, and what happens when the ground gives way. */
-#include "image.h"
+#include "api/image.h"
 
 #include <sys/stat.h>
 #include <sys/wait.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "inode.h"
+#include "fs/inode.h"
 
 #include <sys/stat.h>
 

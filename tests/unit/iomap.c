@@ -4,9 +4,9 @@
  * turn is cut.  Reads of the media are watched through --wrap=cdx_pmem_read and
  * --wrap=cdx_pmem_move.
  */
-#include "iomap.h"
+#include "iomap/iomap.h"
 
-#include "file.h"
+#include "iomap/file.h"
 #include "rig.h"
 
 #define BLOCK 4096

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Freed is not free until nobody can see it. */
-#include "limbo.h"
+#include "txn/limbo.h"
 
 #include <unistd.h>
 

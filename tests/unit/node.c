@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Nodes: what is believed of the media, and what is kept in DRAM. */
-#include "node.h"
+#include "tree/node.h"
 
 #include <errno.h>
 
 #include "bare.h"
-#include "crc32c.h"
+#include "base/crc32c.h"
 
 static struct cdx_disk_extent extent(uint64_t file_block, uint64_t disk_block)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The bytes of doc/FORMAT, spelled out: an image made today must be readable for ever. */
 #include "bare.h"
-#include "crc32c.h"
-#include "record.h"
+#include "base/crc32c.h"
+#include "tree/record.h"
 #include "rig.h"
 
 /* Bytes from @offset on are those of @hex ("c0 63 ..."). */

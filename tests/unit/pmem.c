@@ -4,7 +4,7 @@
  * (linked with --wrap=msync, --wrap=madvise), and what libpmem is asked for
  * (--wrap=dlsym).
  */
-#include "pmem.h"
+#include "pmem/pmem.h"
 
 #include <dlfcn.h>
 #include <errno.h>

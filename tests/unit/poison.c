@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "pmem.h"
+#include "pmem/pmem.h"
 
 #define PAGE ((uint64_t)4096)
 #define MAX_PAGES 16

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Range locks of files: who waits for whom, and for how long. */
-#include "range.h"
+#include "pmem/range.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The commit record: its lists, its bytes, and finding the newest of four. */
-#include "record.h"
+#include "tree/record.h"
 
 #include <errno.h>
 

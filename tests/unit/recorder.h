@@ -8,7 +8,7 @@
 #ifndef RECORDER_H
 #define RECORDER_H
 
-#include "pmem.h"
+#include "pmem/pmem.h"
 
 #define NEVER UINT64_MAX
 

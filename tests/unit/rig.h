@@ -3,7 +3,7 @@
 #ifndef RIG_H
 #define RIG_H
 
-#include "image.h"
+#include "api/image.h"
 #include "unit.h"
 
 #define MIB (UINT64_C(1) << 20)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The space tree against a plain array of counts. */
-#include "space.h"
+#include "txn/space.h"
 
 #include <errno.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Long writes: space with an owner, that is nobody's when its owner is gone. */
-#include "stage.h"
+#include "iomap/stage.h"
 
 #include <sys/wait.h>
 #include <unistd.h>

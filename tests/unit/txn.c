@@ -3,7 +3,7 @@
  * One root, one commit point: what a commit promises, in what order it stores, and
  * what is there after a power cut.  mkfs is recorded through --wrap=cdx_pmem_map.
  */
-#include "txn.h"
+#include "txn/txn.h"
 
 #include <unistd.h>
 

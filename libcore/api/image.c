@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "api/image.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "unknown"
+#endif
+
+const char *cowdax_version(void)
+{
+	return PACKAGE_VERSION;
+}
+
+const char *cowdax_mapping_name(enum cowdax_mapping mapping)
+{
+	switch (mapping) {
+	case COWDAX_MAPPING_DEVDAX:
+		return "device DAX";
+	case COWDAX_MAPPING_SYNC:
+		return "MAP_SYNC";
+	case COWDAX_MAPPING_FORCED:
+		return "forced PM";
+	case COWDAX_MAPPING_PAGE_CACHE:
+		return "page cache";
+	}
+	return "unknown";
+}
+
+const char *cowdax_feature_name(int word, int bit)
+{
+	(void)word;
+	(void)bit;
+	return NULL;		/* version 1 has none */
+}
+
+/* ---- opening ------------------------------------------------------------------------ */
+
+static unsigned int device_flags(unsigned int flags)
+{
+	unsigned int device = 0;
+
+	if (flags & COWDAX_DRY_RUN)
+		device |= CDX_DEVICE_DISCARD;
+	else if (!(flags & COWDAX_RDONLY))
+		device |= CDX_DEVICE_WRITABLE;
+	if (flags & COWDAX_NO_WAIT)
+		device |= CDX_DEVICE_NO_WAIT;
+	return device;
+}
+
+/* A byte that a forked child sees as 0: cheaper to ask than the kernel. */
+static int watch_forks(struct cowdax *fs)
+{
+	size_t length = (size_t)sysconf(_SC_PAGESIZE);
+	unsigned char *page = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return -errno;
+	madvise(page, length, MADV_WIPEONFORK);
+	*page = 1;
+	fs->alive = page;
+	return 0;
+}
+
+int cdx_image_usable(const struct cowdax *fs, struct cowdax_error *error)
+{
+	if (*fs->alive)
+		return 0;
+	return cdx_error(error, -EPERM, "%s: this handle belongs to the process that opened it", fs->path);
+}
+
+static int open_image(struct cowdax *fs, const struct cowdax_open_options *options,
+		      struct cowdax_error *error)
+{
+	int ret;
+
+	ret = cdx_device_open(&fs->device, fs->path, options->fs_offset, device_flags(fs->flags), error);
+	if (ret)
+		return ret;
+	ret = cdx_super_read(&fs->device, fs->flags & COWDAX_BACKUP_SUPER, &fs->super, fs->path, error);
+	if (ret)
+		return ret;
+	if (fs->super.ro_compat && !(fs->flags & (COWDAX_RDONLY | COWDAX_DRY_RUN)))
+		return cdx_error(error, -EROFS,
+				 "%s: has features that this program can only read (%#" PRIx64 ")", fs->path,
+				 fs->super.ro_compat);
+	ret = cdx_device_map(&fs->device, fs->path, fs->super.size, error);
+	if (!ret)
+		ret = watch_forks(fs);
+	if (!ret)
+		ret = cdx_txn_init(&fs->txn, &fs->device, &fs->super);
+	if (ret)
+		return ret;
+	fs->scratch = malloc(fs->super.block_size);
+	if (!fs->scratch)
+		return -ENOMEM;
+	if (fs->flags & (COWDAX_RDONLY | COWDAX_DRY_RUN))
+		ret = cdx_txn_view(&fs->txn, error);
+	return ret;
+}
+
+int cowdax_open(const char *path, const struct cowdax_open_options *options, struct cowdax **out,
+		struct cowdax_error *error)
+{
+	static const struct cowdax_open_options defaults;
+	struct cowdax *fs = calloc(1, sizeof(*fs));
+	struct cowdax_error reason = {0};
+	int ret;
+
+	if (!options)
+		options = &defaults;
+	if (!fs)
+		return cdx_error_errno(error, -ENOMEM, path);
+	fs->device.fd = -1;
+	fs->flags = options->flags;
+	fs->path = strdup(path);
+	ret = fs->path ? open_image(fs, options, &reason) : -ENOMEM;
+	if (ret) {
+		if (reason.code == ret && strncmp(reason.text, path, strlen(path)) == 0)
+			cdx_error(error, ret, "%s", reason.text);
+		else if (reason.code == ret)
+			cdx_error(error, ret, "%s: %s", path, reason.text);
+		else
+			cdx_error_errno(error, ret, path);
+		cowdax_close(fs);
+		return ret;
+	}
+	*out = fs;
+	return 0;
+}
+
+void cowdax_close(struct cowdax *fs)
+{
+	if (!fs)
+		return;
+	if (fs->alive && *fs->alive) {
+		cdx_stage_close(&fs->stage);
+	} else {
+		cdx_txn_disown(&fs->txn);
+		cdx_pmem_disown(&fs->device.pm);
+	}
+	if (fs->txn.device)
+		cdx_txn_exit(&fs->txn);
+	cdx_device_close(&fs->device);
+	if (fs->alive)
+		munmap((void *)(uintptr_t)fs->alive, (size_t)sysconf(_SC_PAGESIZE));
+	free(fs->scratch);
+	free(fs->known.path);
+	free(fs->path);
+	free(fs);
+}
+
+uint64_t cowdax_transaction(const struct cowdax *fs)
+{
+	return fs->txn.record.transaction;
+}
+
+uint32_t cowdax_block_size(const struct cowdax *fs)
+{
+	return fs->super.block_size;
+}
+
+/* ---- transactions --------------------------------------------------------------------------- */
+
+void cdx_image_remember(struct cowdax *fs, const char *path, uint64_t inode)
+{
+	if (!fs->known.path || strcmp(fs->known.path, path) != 0) {
+		free(fs->known.path);
+		fs->known.path = strdup(path);
+	}
+	fs->known.inode = inode;
+}
+
+int cdx_image_explain(const struct cowdax *fs, int code, const char *what, struct cowdax_error *error)
+{
+	char number[32];
+
+	if (error && error->code == code && error->text[0])
+		return code;
+	if (!what && fs->known.path && fs->known.inode == fs->subject)
+		what = fs->known.path;
+	if (!what) {
+		snprintf(number, sizeof(number), "ino:%" PRIu64, fs->subject);
+		what = number;
+	}
+	if (code == -EIO && fs->txn.unreadable.inode)
+		return cdx_error(error, code, "%s: offset %" PRIu64 ": cannot be read from the media: %s",
+				 what, fs->txn.unreadable.offset, strerror(EIO));
+	if (code == -ENOSPC && fs->held_back)
+		return cdx_error(error, code, "%s: %s: a reader still holds what was freed", what,
+				 strerror(ENOSPC));
+	if (code == -EUCLEAN)
+		return cdx_error(error, code, "%s: %s: the image is damaged: run fsck.cowdax", fs->path, what);
+	return cdx_error_errno(error, code, what);
+}
+
+/* The layers below know no path. */
+static int with_path(const struct cowdax *fs, int code, struct cowdax_error *error)
+{
+	char text[sizeof(error->text)];
+
+	if (!error || error->code != code || !error->text[0])
+		return cdx_image_explain(fs, code, fs->path, error);
+	memcpy(text, error->text, sizeof(text));
+	return cdx_error(error, code, "%s: %s", fs->path, text);
+}
+
+/* cdx_error() leaves an old sentence with an old code: make sure it is not taken for a new one. */
+static void forget(struct cowdax *fs, struct cowdax_error *error)
+{
+	fs->txn.unreadable.inode = 0;
+	if (error)
+		*error = (struct cowdax_error){0};
+}
+
+/* ---- ranges ---- */
+
+static int lock_range(struct cowdax *fs, uint64_t inode, uint64_t first, uint64_t count,
+		      struct cowdax_error *error)
+{
+	bool wait = !(fs->flags & COWDAX_NO_WAIT);
+	int ret;
+
+	if (fs->flags & (COWDAX_DRY_RUN | COWDAX_RDONLY))
+		return 0;
+	ret = cdx_range_lock(&fs->device, &fs->range, inode, first, count, wait);
+	if (ret == -EAGAIN)
+		return cdx_error(error, ret, "%s: another process is writing there", fs->path);
+	return ret ? cdx_image_explain(fs, ret, "range lock", error) : 0;
+}
+
+static void to_blocks(const struct cowdax *fs, uint64_t offset, uint64_t length, uint64_t *first, uint64_t *count)
+{
+	unsigned int shift = fs->super.block_shift;
+
+	*first = offset >> shift;
+	*count = length == COWDAX_TO_END || !length ? 0 : ((offset + length - 1) >> shift) - *first + 1;
+}
+
+int cdx_image_lock_range(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t length,
+			 struct cowdax_error *error)
+{
+	uint64_t first, count;
+
+	to_blocks(fs, offset, length, &first, &count);
+	return lock_range(fs, inode, first, count, error);
+}
+
+int cdx_image_check_range(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t length)
+{
+	uint64_t first, count;
+	int ret;
+
+	if (fs->range.length || (fs->flags & COWDAX_DRY_RUN))
+		return 0;	/* its own is what it needs, or nothing is changed */
+	/* Nobody has anything staged.  Who holds the range and is about to will map
+	 * its bytes after this change, over it: the same as if this had come first. */
+	if (!fs->txn.record.staging.address)
+		return 0;
+	to_blocks(fs, offset, length, &first, &count);
+	ret = cdx_range_busy(&fs->device, inode, first, count);
+	if (ret <= 0)
+		return ret;
+	fs->wanted.inode = inode;
+	fs->wanted.first = first;
+	fs->wanted.count = count;
+	return -EINPROGRESS;
+}
+
+static int start(struct cowdax *fs, struct cowdax_error *error)
+{
+	int ret = cdx_txn_begin(&fs->txn, error);
+
+	if (ret)
+		return with_path(fs, ret, error);
+	ret = cdx_stage_sweep(&fs->txn, &fs->stage);
+	/* Damage or a full image there must not keep others from their work. */
+	if (ret == -EUCLEAN || ret == -EIO || ret == -ENOSPC) {
+		cdx_txn_abort(&fs->txn);
+		ret = cdx_txn_begin(&fs->txn, error);
+	} else if (ret) {
+		cdx_txn_abort(&fs->txn);
+	}
+	return ret;
+}
+
+/* An explicit transaction cannot be tried again when space runs out: make room before it. */
+static int start_roomy(struct cowdax *fs, struct cowdax_error *error)
+{
+	int ret = start(fs, error);
+
+	if (ret || !cdx_alloc_is_low(&fs->txn) || (fs->flags & COWDAX_DRY_RUN))
+		return ret;
+	cdx_txn_abort(&fs->txn);
+	ret = cdx_txn_drain_all(&fs->txn, &fs->held_back, error);
+	return ret && ret != -ENOSPC ? ret : start(fs, error);
+}
+
+int cowdax_begin(struct cowdax *fs, struct cowdax_error *error)
+{
+	int ret = cdx_image_usable(fs, error);
+
+	if (ret)
+		return ret;
+	forget(fs, error);
+	/* Nothing can be waited for once the commit lock is held (R12). */
+	ret = lock_range(fs, CDX_RANGE_ALL, 0, 0, error);
+	if (ret)
+		return ret;
+	fs->held_back = false;
+	ret = start_roomy(fs, error);
+	if (ret) {
+		cdx_range_unlock(&fs->device, &fs->range);
+		return ret;
+	}
+	fs->explicit_txn = true;
+	fs->failed = false;
+	return 0;
+}
+
+int cowdax_commit(struct cowdax *fs, struct cowdax_error *error)
+{
+	int ret = cdx_image_usable(fs, error);
+
+	if (ret)
+		return ret;
+	forget(fs, error);
+	if (!fs->explicit_txn)
+		return cdx_error(error, -EINVAL, "%s: no transaction is open", fs->path);
+	if (fs->failed) {
+		cowdax_abort(fs);
+		return cdx_error(error, -ECANCELED, "%s: an operation of the transaction failed", fs->path);
+	}
+	fs->explicit_txn = false;
+	ret = cdx_txn_commit(&fs->txn, error);
+	cdx_range_unlock(&fs->device, &fs->range);
+	return ret ? cdx_image_explain(fs, ret, "commit", error) : 0;
+}
+
+void cowdax_abort(struct cowdax *fs)
+{
+	if (!*fs->alive)
+		return;
+	cdx_txn_abort(&fs->txn);
+	if (fs->explicit_txn)
+		cdx_range_unlock(&fs->device, &fs->range);
+	fs->explicit_txn = false;
+	fs->failed = false;
+}
+
+/* What dead writers staged, given to limbo: a transaction of its own. */
+static int sweep_lanes(struct cowdax *fs, struct cowdax_error *error)
+{
+	int ret = cdx_txn_begin(&fs->txn, error);
+
+	if (ret)
+		return ret;
+	fs->txn.removing = true;
+	/* A commit takes nodes, of which there may be few: none for nothing. */
+	if (fs->txn.record.staging.address && cdx_stage_sweep(&fs->txn, &fs->stage) == 0)
+		return cdx_txn_commit(&fs->txn, error);
+	cdx_txn_abort(&fs->txn);
+	return 0;
+}
+
+int cdx_image_make_room(struct cowdax *fs, struct cowdax_error *error)
+{
+	bool blocked;
+	int ret;
+
+	if (fs->device.flags & CDX_DEVICE_DISCARD)
+		return -ENOSPC;
+	ret = sweep_lanes(fs, error);
+	if (ret && ret != -ENOSPC)
+		return ret;
+	ret = cdx_txn_drain_all(&fs->txn, &blocked, error);
+	if (ret && ret != -ENOSPC)
+		return ret;
+	forget(fs, error);
+	fs->held_back = blocked;
+	return 0;
+}
+
+/* Tell the caller what is about to be committed, once it cannot fail for want of space. */
+static int announce(struct cowdax *fs, struct cowdax_result *result)
+{
+	int ret = cdx_txn_prepare(&fs->txn);
+
+	if (ret)
+		return ret;
+	result->transaction = fs->txn.record.transaction;
+	return result->ready(result->step_arg, result);
+}
+
+static int in_own_transaction(struct cowdax *fs, cdx_image_op *op, void *args,
+			      struct cowdax_result *result, struct cowdax_error *error)
+{
+	int ret = start(fs, error);
+
+	if (ret)
+		return ret;
+	ret = op(fs, args, error);
+	if (!ret && result && result->ready)
+		ret = announce(fs, result);
+	if (ret) {
+		cdx_txn_abort(&fs->txn);
+		return ret;
+	}
+	return cdx_txn_commit(&fs->txn, error);
+}
+
+/* The same, waiting for long writes that are in the way. */
+static int when_free(struct cowdax *fs, cdx_image_op *op, void *args, struct cowdax_result *result,
+		     struct cowdax_error *error)
+{
+	int ret = in_own_transaction(fs, op, args, result, error);
+
+	if (ret != -EINPROGRESS)
+		return ret;
+	forget(fs, error);
+	ret = lock_range(fs, fs->wanted.inode, fs->wanted.first, fs->wanted.count, error);
+	if (ret)
+		return ret;
+	ret = in_own_transaction(fs, op, args, result, error);
+	cdx_range_unlock(&fs->device, &fs->range);
+	return ret;
+}
+
+int cdx_image_change(struct cowdax *fs, cdx_image_op *op, void *args, struct cowdax_result *result,
+		     const char *what, struct cowdax_error *error)
+{
+	struct cowdax_result before = {0};
+	int ret = cdx_image_usable(fs, error);
+
+	if (ret)
+		return ret;
+	forget(fs, error);
+	if (result)
+		before = *result;
+	if (fs->explicit_txn) {
+		ret = op(fs, args, error);
+		fs->failed = fs->failed || ret;
+	} else {
+		fs->held_back = false;
+		ret = when_free(fs, op, args, result, error);
+		if (ret == -ENOSPC) {
+			int room = cdx_image_make_room(fs, error);
+
+			if (room) {
+				if (result)
+					*result = before;
+				return cdx_image_explain(fs, room, what, error);
+			}
+			if (result) {
+				*result = before;
+				if (result->step)
+					result->step(result->step_arg, NULL);
+			}
+			ret = when_free(fs, op, args, result, error);
+		}
+	}
+	if (ret) {
+		if (result)
+			*result = before;
+		return cdx_image_explain(fs, ret, what, error);
+	}
+	if (result)
+		result->transaction = fs->txn.record.transaction;
+	return 0;
+}
+
+int cdx_image_look(struct cowdax *fs, cdx_image_op *op, void *args, const char *what,
+		   struct cowdax_error *error)
+{
+	bool own_view = !fs->txn.open && !fs->txn.epoch;
+	int ret = cdx_image_usable(fs, error);
+
+	if (ret)
+		return ret;
+	forget(fs, error);
+	ret = own_view ? cdx_txn_view(&fs->txn, error) : 0;
+	if (!ret)
+		ret = op(fs, args, error);
+	if (own_view)
+		cdx_txn_release_view(&fs->txn);
+	return ret < 0 ? cdx_image_explain(fs, ret, what, error) : ret;
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int cdx_error(struct cowdax_error *error, int code, const char *format, ...)
+{
+	va_list args;
+
+	if (!error)
+		return code;
+	error->code = code;
+	va_start(args, format);
+	vsnprintf(error->text, sizeof(error->text), format, args);
+	va_end(args);
+	return code;
+}
+
+int cdx_error_errno(struct cowdax_error *error, int code, const char *what)
+{
+	char reason[128];
+
+	if (!error || (error->code == code && error->text[0]))
+		return code;
+	return cdx_error(error, code, "%s: %s", what,
+			 strerror_r(-code, reason, sizeof(reason)));
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Pass 4: what the commit record itself keeps: reserves, limbo, staging (FORMAT 4.1, 5, 10). */
+#include <stdlib.h>
+
+#include "check/check.h"
+
+/* So many lanes have a lock byte of their own (FORMAT 11). */
+#define LANES (CDX_LOCK_READERS - CDX_LOCK_LANES)
+
+static void report_run(struct cdx_check *ck, enum cdx_problem problem, uint64_t start,
+		       uint64_t count)
+{
+	cdx_report(ck, problem, &(struct cdx_finding){.grain = start, .grains = count ? count : 1});
+}
+
+static void report_values(struct cdx_check *ck, enum cdx_problem problem, uint64_t grain,
+			  uint64_t found, uint64_t expected)
+{
+	cdx_report(ck, problem, &(struct cdx_finding){
+		.grain = grain, .grains = grain != 0,
+		.compared = true, .found = found, .expected = expected});
+}
+
+/* ---- reserves ---------------------------------------------------------------------- */
+
+static int reserve(struct cdx_check *ck, const struct cdx_disk_run *run, bool window)
+{
+	uint64_t start = get64(run->start), count = get64(run->count);
+	uint64_t mask = ((uint64_t)1 << ck->super.grains_per_block_shift) - 1;
+
+	if (!cdx_super_allocatable(&ck->super, start, count)) {
+		report_run(ck, CDX_P_RESERVE_BOUNDS, start, count);
+		ck->pointers_incomplete = true;
+		return 0;
+	}
+	if (window && ((start | count) & mask))
+		report_run(ck, CDX_P_RESERVE_BLOCKS, start, count);
+	return cdx_refs_add(&ck->refs, CDX_REF_RESERVE, start, count, CDX_NO_OWNER);
+}
+
+static int check_reserves(struct cdx_check *ck)
+{
+	const struct cdx_disk_run *runs = (const struct cdx_disk_run *)(&ck->record + 1);
+	unsigned int pool = get16(ck->record.n_pool), all = pool + get16(ck->record.n_window);
+	int ret = 0;
+
+	for (unsigned int i = 0; i < all && !ret; i++)
+		ret = reserve(ck, &runs[i], i >= pool);
+	return ret;
+}
+
+/* ---- limbo --------------------------------------------------------------------------- */
+
+static bool limbo_makes_sense(const struct cdx_disk_limbo *limbo)
+{
+	if (limbo->type == CDX_LIMBO_TREE)
+		return limbo->level <= CDX_MAX_LEVEL && limbo->kind == CDX_KIND_EXTENT;
+	return (limbo->type == CDX_LIMBO_RUN || limbo->type == CDX_LIMBO_DROP) &&
+	       get32(limbo->count_or_crc) && !limbo->kind && !limbo->level;
+}
+
+static int limbo_drop(struct cdx_check *ck, const struct cdx_disk_limbo *limbo)
+{
+	struct cdx_seen_drop drop = {get64(limbo->address), get64(limbo->transaction)};
+	int ret =
+		cdx_array_grow(&ck->drops, &ck->drop_capacity, ck->drop_count, sizeof(*ck->drops));
+
+	if (ret)
+		return ret;
+	ck->drops[ck->drop_count++] = drop;
+	return cdx_refs_add(&ck->refs, CDX_REF_DROP, drop.address, get32(limbo->count_or_crc),
+			    CDX_NO_OWNER);
+}
+
+static int limbo_pointer(struct cdx_check *ck, const struct cdx_disk_limbo *limbo)
+{
+	struct cdx_walk walk = {.ops = &cdx_extent_walk_ops};
+
+	switch (limbo->type) {
+	case CDX_LIMBO_TREE:
+		return cdx_check_limbo_tree(ck, &walk, limbo);
+	case CDX_LIMBO_DROP:
+		return limbo_drop(ck, limbo);
+	default:
+		return cdx_refs_add(&ck->refs, CDX_REF_LIMBO, get64(limbo->address),
+				    get32(limbo->count_or_crc), CDX_NO_OWNER);
+	}
+}
+
+static int limbo_entry(struct cdx_check *ck, const struct cdx_disk_limbo *limbo)
+{
+	uint64_t start = get64(limbo->address), transaction = get64(limbo->transaction);
+	uint64_t count = limbo->type == CDX_LIMBO_TREE ? 1 : get32(limbo->count_or_crc);
+
+	if (!limbo_makes_sense(limbo)) {
+		report_run(ck, CDX_P_LIMBO_FORMAT, start, 1);
+		ck->pointers_incomplete = true;
+		return 0;
+	}
+	if (!cdx_super_allocatable(&ck->super, start, count)) {
+		report_run(ck, CDX_P_LIMBO_BOUNDS, start, count);
+		ck->pointers_incomplete = true;
+		return 0;
+	}
+	if (limbo->reserved)
+		report_run(ck, CDX_P_RESERVED_FIELD, start, count);
+	if (transaction > ck->transaction)
+		report_values(ck, CDX_P_LIMBO_FUTURE, start, transaction, ck->transaction);
+	return limbo_pointer(ck, limbo);
+}
+
+static int limbo_leaf(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx_view *view)
+{
+	const struct cdx_disk_limbo *limbo = view->items;
+	int ret = 0;
+
+	(void)walk;
+	for (unsigned int i = 0; i < view->count && !ret; i++)
+		ret = limbo_entry(ck, &limbo[i]);
+	return ret;
+}
+
+static int compare_drops(const void *a, const void *b)
+{
+	const struct cdx_seen_drop *left = a, *right = b;
+
+	if (left->address != right->address)
+		return left->address < right->address ? -1 : 1;
+	if (left->transaction != right->transaction)
+		return left->transaction < right->transaction ? -1 : 1;
+	return 0;
+}
+
+/* DROPs may overlap, but no two entries have the same transaction and address. */
+static void find_equal_drops(struct cdx_check *ck)
+{
+	if (ck->drop_count)
+		qsort(ck->drops, ck->drop_count, sizeof(*ck->drops), compare_drops);
+	for (size_t i = 1; i < ck->drop_count; i++) {
+		if (compare_drops(&ck->drops[i - 1], &ck->drops[i]) == 0)
+			report_run(ck, CDX_P_LIMBO_OVERLAP, ck->drops[i].address, 1);
+	}
+}
+
+static int check_limbo(struct cdx_check *ck)
+{
+	static const struct cdx_walk_ops ops = {.leaf = limbo_leaf};
+	unsigned int runs = get16(ck->record.n_pool) + (unsigned int)get16(ck->record.n_window);
+	const struct cdx_disk_limbo *list =
+		(const struct cdx_disk_limbo *)((const struct cdx_disk_run *)(&ck->record + 1) +
+						runs);
+	struct cdx_walk walk = {.ops = &ops};
+	int ret = 0;
+
+	for (unsigned int i = 0; i < get16(ck->record.n_limbo) && !ret; i++)
+		ret = limbo_entry(ck, &list[i]);
+	if (!ret)
+		ret = cdx_check_tree(ck, &walk, &ck->record.limbo, CDX_KIND_LIMBO, CDX_NONE, NULL);
+	if (!ret)
+		find_equal_drops(ck);
+	return ret;
+}
+
+/* ---- staging ------------------------------------------------------------------------- */
+
+static int staging_item(struct cdx_check *ck, const struct cdx_view *view,
+			const struct cdx_disk_staging *staging)
+{
+	struct cdx_walk walk = {.ops = &cdx_extent_walk_ops};
+	uint64_t lane = get64(staging->lane), nonce = get64(staging->nonce);
+	uint64_t inode = get64(staging->inode);
+
+	if (lane >= LANES)
+		report_values(ck, CDX_P_STAGING_LANE, view->grain, lane, LANES - 1);
+	if (nonce >= get64(ck->record.next_nonce))
+		report_values(ck, CDX_P_STAGING_NONCE, view->grain, nonce,
+			      get64(ck->record.next_nonce));
+	if (inode >= get64(ck->record.next_inode))
+		report_values(ck, CDX_P_STAGING_INODE, view->grain, inode,
+			      get64(ck->record.next_inode));
+	return cdx_check_tree(ck, &walk, &staging->extents, CDX_KIND_EXTENT, view->index, NULL);
+}
+
+static int staging_leaf(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx_view *view)
+{
+	const struct cdx_disk_staging *staging = view->items;
+	int ret = 0;
+
+	(void)walk;
+	for (unsigned int i = 0; i < view->count && !ret; i++)
+		ret = staging_item(ck, view, &staging[i]);
+	return ret;
+}
+
+static int check_staging(struct cdx_check *ck)
+{
+	static const struct cdx_walk_ops ops = {.leaf = staging_leaf};
+	struct cdx_walk walk = {.ops = &ops};
+
+	return cdx_check_tree(ck, &walk, &ck->record.staging, CDX_KIND_STAGING, CDX_NONE, NULL);
+}
+
+int cdx_check_held(struct cdx_check *ck)
+{
+	int ret;
+
+	cdx_check_progress(ck, 4, 0, 3);
+	ret = check_reserves(ck);
+	if (ret)
+		return ret;
+	cdx_check_progress(ck, 4, 1, 3);
+	ret = check_limbo(ck);
+	if (ret)
+		return ret;
+	cdx_check_progress(ck, 4, 2, 3);
+	ret = check_staging(ck);
+	cdx_check_progress(ck, 4, 3, 3);
+	return ret;
+}

@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Walking any tree (FORMAT 6).  A node is read, judged and descended into once,
+ * however many pointers lead to it, but held against every one of them.  Levels
+ * fall at each step, so that a walk is at most 16 deep and meets no cycle.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check/check.h"
+#include "base/crc32c.h"
+
+#define LEVELS (CDX_MAX_LEVEL + 1)
+
+struct shape {
+	unsigned int key_words, leaf_size, inner_size;	/* leaf_size 0: items tell theirs */
+};
+
+static const struct shape shapes[] = {
+	[CDX_KIND_FS] = {3, 0, 24 + sizeof(struct cdx_disk_child)},
+	[CDX_KIND_EXTENT] = {1, sizeof(struct cdx_disk_extent), 8 + sizeof(struct cdx_disk_child)},
+	[CDX_KIND_SPACE] = {1, sizeof(struct cdx_disk_space),
+			    8 + sizeof(struct cdx_disk_space_child)},
+	[CDX_KIND_LIMBO] = {2, sizeof(struct cdx_disk_limbo), 16 + sizeof(struct cdx_disk_child)},
+	[CDX_KIND_STAGING] = {1, sizeof(struct cdx_disk_staging),
+			      8 + sizeof(struct cdx_disk_child)},
+};
+
+unsigned char *cdx_check_node_buffer(struct cdx_check *ck, uint8_t kind, uint8_t level)
+{
+	return ck->buffers + ((size_t)(kind - 1) * LEVELS + level) * ck->super.node_size;
+}
+
+/* ---- the nodes seen -------------------------------------------------------------- */
+
+int cdx_seen_init(struct cdx_check *ck)
+{
+	struct cdx_seen_table *seen = &ck->seen;
+
+	ck->buffers = malloc((size_t)CDX_KIND_STAGING * LEVELS * ck->super.node_size);
+	seen->slot_count = 1024;
+	seen->slots = calloc(seen->slot_count, sizeof(*seen->slots));
+	return ck->buffers && seen->slots ? 0 : -ENOMEM;
+}
+
+void cdx_seen_exit(struct cdx_check *ck)
+{
+	free(ck->buffers);
+	free(ck->seen.nodes);
+	free(ck->seen.slots);
+}
+
+/* The slot that holds @grain, or the empty one where it belongs. */
+static uint32_t *seen_slot(struct cdx_seen_table *seen, uint64_t grain)
+{
+	size_t at = (size_t)((grain * UINT64_C(0x9e3779b97f4a7c15)) >> 20);
+
+	for (;; at++) {
+		uint32_t *slot = &seen->slots[at & (seen->slot_count - 1)];
+
+		if (*slot == 0 || seen->nodes[*slot - 1].grain == grain)
+			return slot;
+	}
+}
+
+static int seen_rehash(struct cdx_seen_table *seen)
+{
+	size_t count = seen->slot_count * 2;
+	uint32_t *slots = calloc(count, sizeof(*slots));
+
+	if (!slots)
+		return -ENOMEM;
+	free(seen->slots);
+	seen->slots = slots;
+	seen->slot_count = count;
+	for (size_t i = 0; i < seen->count; i++)
+		*seen_slot(seen, seen->nodes[i].grain) = (uint32_t)i + 1;
+	return 0;
+}
+
+uint32_t cdx_seen_find(struct cdx_check *ck, uint64_t grain)
+{
+	const uint32_t *slot = seen_slot(&ck->seen, grain);
+
+	return *slot ? *slot - 1 : CDX_NONE;
+}
+
+static int seen_find_or_add(struct cdx_check *ck, const struct cdx_walk *walk,
+			    const struct cdx_link *link, uint32_t *index)
+{
+	struct cdx_seen_table *seen = &ck->seen;
+	uint32_t *slot = seen_slot(seen, link->grain);
+	int ret;
+
+	if (*slot) {
+		*index = *slot - 1;
+		return 0;
+	}
+	if (seen->count >= CDX_NONE - 1)
+		return -ENOMEM;
+	ret = cdx_array_grow(&seen->nodes, &seen->capacity, seen->count, sizeof(*seen->nodes));
+	if (ret)
+		return ret;
+	*index = (uint32_t)seen->count++;
+	*slot = *index + 1;
+	seen->nodes[*index] = (struct cdx_seen){
+		.grain = link->grain,
+		.parent = link->parent,
+		.inode = walk->inode,
+		.live = walk->live,
+	};
+	return seen->count * 2 > seen->slot_count ? seen_rehash(seen) : 0;
+}
+
+/* ---- judging a node ---------------------------------------------------------------- */
+
+static void report_node(struct cdx_check *ck, enum cdx_problem problem, const struct cdx_walk *walk,
+			const struct cdx_link *link)
+{
+	cdx_report(ck, problem, &(struct cdx_finding){
+		.inode = walk->inode, .grain = link->grain, .grains = 1});
+}
+
+static void report_node_values(struct cdx_check *ck, enum cdx_problem problem,
+			       const struct cdx_walk *walk, const struct cdx_link *link,
+			       uint64_t found, uint64_t expected)
+{
+	cdx_report(ck, problem, &(struct cdx_finding){
+		.inode = walk->inode, .grain = link->grain, .grains = 1,
+		.compared = true, .found = found, .expected = expected});
+}
+
+static bool read_grain(struct cdx_check *ck, uint64_t grain, void *buffer)
+{
+	return cdx_pmem_read(&ck->device.pm, grain << ck->super.grain_shift, buffer,
+			     ck->super.node_size) == 0;
+}
+
+bool cdx_check_read_grain(struct cdx_check *ck, uint64_t grain, void *buffer)
+{
+	if (read_grain(ck, grain, buffer))
+		return true;
+	cdx_report(ck, CDX_P_MEDIA_ERROR, &(struct cdx_finding){.grain = grain, .grains = 1});
+	return false;
+}
+
+static int compare_keys(const uint64_t a[CDX_KEY_WORDS], const uint64_t b[CDX_KEY_WORDS])
+{
+	for (int i = 0; i < CDX_KEY_WORDS; i++) {
+		if (a[i] != b[i])
+			return a[i] < b[i] ? -1 : 1;
+	}
+	return 0;
+}
+
+static void get_key(uint64_t key[CDX_KEY_WORDS], const void *item, unsigned int words)
+{
+	const le64 *word = item;
+
+	for (unsigned int i = 0; i < CDX_KEY_WORDS; i++)
+		key[i] = i < words ? get64(word[i]) : 0;
+}
+
+size_t cdx_check_item_size(const struct cdx_disk_fs_item *item)
+{
+	return sizeof(*item) + ((get16(item->length) + 7u) & ~7u);
+}
+
+/* Bytes of the item at @offset; 0 when it would not fit before @used. */
+static size_t item_size(const struct cdx_view *view, size_t offset)
+{
+	const struct shape *shape = &shapes[view->kind];
+	size_t size = view->level ? shape->inner_size : shape->leaf_size;
+	size_t room = view->used - offset;
+
+	if (size == 0) {
+		if (room < sizeof(struct cdx_disk_fs_item))
+			return 0;
+		size = cdx_check_item_size((const void *)(view->bytes + offset));
+	}
+	return size <= room ? size : 0;
+}
+
+/* Header and checksum, whatever the pointer said. */
+static bool judge_header(struct cdx_check *ck, const struct cdx_walk *walk,
+			 const struct cdx_link *link, const struct cdx_disk_node *disk)
+{
+	size_t used = get16(disk->used);
+
+	if (get32(disk->magic) != CDX_NODE_MAGIC || used < sizeof(*disk) ||
+	    used > ck->super.node_size) {
+		report_node(ck, CDX_P_NODE_CHECKSUM, walk, link);
+		return false;
+	}
+	if (cdx_node_crc(&ck->super, disk, used) != get32(disk->crc)) {
+		report_node(ck, CDX_P_NODE_CHECKSUM, walk, link);
+		return false;
+	}
+	if (get64(disk->address) != link->grain) {
+		report_node_values(ck, CDX_P_NODE_SELF, walk, link, get64(disk->address),
+				   link->grain);
+		return false;
+	}
+	if (get64(disk->birth) > ck->transaction) {
+		report_node_values(ck, CDX_P_NODE_BIRTH, walk, link, get64(disk->birth),
+				   ck->transaction);
+		return false;
+	}
+	if (get16(disk->count) == 0) {
+		report_node(ck, CDX_P_NODE_EMPTY, walk, link);
+		return false;
+	}
+	if (get16(disk->reserved))
+		report_node(ck, CDX_P_RESERVED_FIELD, walk, link);
+	return true;
+}
+
+/* The items, once kind and level are what the pointer said. */
+static bool judge_items(struct cdx_check *ck, const struct cdx_walk *walk,
+			const struct cdx_link *link, const struct cdx_view *view)
+{
+	struct cdx_seen *seen = &ck->seen.nodes[view->index];
+	unsigned int words = shapes[view->kind].key_words;
+	size_t offset = sizeof(struct cdx_disk_node);
+
+	for (unsigned int i = 0; i < view->count; i++) {
+		size_t size = item_size(view, offset);
+		uint64_t key[CDX_KEY_WORDS];
+
+		if (size == 0) {
+			report_node(ck, CDX_P_NODE_ITEMS, walk, link);
+			return false;
+		}
+		get_key(key, view->bytes + offset, words);
+		if (i == 0) {
+			memcpy(seen->first, key, sizeof(key));
+		} else if (compare_keys(seen->last, key) >= 0) {
+			report_node(ck, CDX_P_NODE_ORDER, walk, link);
+			return false;
+		}
+		memcpy(seen->last, key, sizeof(key));
+		offset += size;
+	}
+	if (offset != view->used)
+		report_node(ck, CDX_P_NODE_ITEMS, walk, link);
+	return offset == view->used;
+}
+
+/* Whether the node is what @link says, but for its keys. */
+static bool judge_identity(struct cdx_check *ck, const struct cdx_walk *walk,
+			   const struct cdx_link *link, const struct cdx_seen *seen)
+{
+	if (seen->kind != link->kind) {
+		report_node_values(ck, CDX_P_NODE_KIND, walk, link, seen->kind, link->kind);
+		return false;
+	}
+	if (seen->level != link->level) {
+		report_node_values(ck, CDX_P_NODE_LEVEL, walk, link, seen->level, link->level);
+		return false;
+	}
+	if (seen->crc != link->crc) {
+		report_node_values(ck, CDX_P_NODE_STALE, walk, link, seen->crc, link->crc);
+		return false;
+	}
+	return true;
+}
+
+static bool judge_bounds(struct cdx_check *ck, const struct cdx_walk *walk,
+			 const struct cdx_link *link, const struct cdx_seen *seen)
+{
+	if (link->parent == CDX_NONE)
+		return true;
+	if (ck->seen.nodes[link->parent].kind != link->kind)
+		return true;	/* the root of an inode's tree */
+	if (compare_keys(seen->first, link->low) != 0) {
+		report_node_values(ck, CDX_P_NODE_SEPARATOR, walk, link, seen->first[0],
+				   link->low[0]);
+		return false;
+	}
+	if (link->has_high && compare_keys(seen->last, link->high) >= 0) {
+		report_node_values(ck, CDX_P_NODE_BOUNDS, walk, link, seen->last[0], link->high[0]);
+		return false;
+	}
+	return true;
+}
+
+/* ---- meeting a node ------------------------------------------------------------------ */
+
+enum meeting { UNUSABLE, FRESH, KNOWN };
+
+static bool may_be_shared(uint8_t kind)
+{
+	return kind == CDX_KIND_FS || kind == CDX_KIND_EXTENT;
+}
+
+/* Others may share a file's node: whose it is, is known when all trees have been walked. */
+static bool read_node(struct cdx_check *ck, const struct cdx_link *link, struct cdx_seen *seen,
+		      unsigned char *bytes)
+{
+	if (link->kind != CDX_KIND_EXTENT || !seen->live)
+		return cdx_check_read_grain(ck, link->grain, bytes);
+	if (read_grain(ck, link->grain, bytes))
+		return true;
+	seen->kind = link->kind;
+	seen->level = link->level;
+	seen->state = CDX_SEEN_LOST;
+	seen->lossy = true;
+	ck->media.nodes_lost = true;
+	return false;
+}
+
+static enum meeting meet_unread(struct cdx_check *ck, const struct cdx_walk *walk,
+				const struct cdx_link *link, struct cdx_view *view)
+{
+	unsigned char *bytes = cdx_check_node_buffer(ck, link->kind, link->level);
+	const struct cdx_disk_node *disk = (const void *)bytes;
+	struct cdx_seen *seen = &ck->seen.nodes[view->index];
+
+	seen->state = CDX_SEEN_BAD;
+	if (!read_node(ck, link, seen, bytes) || !judge_header(ck, walk, link, disk))
+		return UNUSABLE;
+	seen->crc = get32(disk->crc);
+	seen->kind = disk->kind;
+	seen->level = disk->level;
+	seen->state = CDX_SEEN_UNUSED;
+	if (!judge_identity(ck, walk, link, seen))
+		return UNUSABLE;
+	view->bytes = bytes;
+	view->items = disk + 1;
+	view->grain = link->grain;
+	view->count = get16(disk->count);
+	view->used = get16(disk->used);
+	view->kind = link->kind;
+	view->level = link->level;
+	view->has_high = link->has_high;
+	view->high = link->high[0];
+	if (!judge_items(ck, walk, link, view)) {
+		seen->state = CDX_SEEN_BAD;
+		return UNUSABLE;
+	}
+	return judge_bounds(ck, walk, link, seen) ? FRESH : UNUSABLE;
+}
+
+static int meet(struct cdx_check *ck, const struct cdx_walk *walk, const struct cdx_link *link,
+		struct cdx_view *view, enum meeting *meeting)
+{
+	struct cdx_seen *seen;
+	int ret;
+
+	*meeting = UNUSABLE;
+	if (link->level > CDX_MAX_LEVEL) {
+		report_node_values(ck, CDX_P_NODE_LEVEL, walk, link, link->level, CDX_MAX_LEVEL);
+		return 0;
+	}
+	if (!cdx_super_allocatable(&ck->super, link->grain, 1)) {
+		cdx_report(ck, CDX_P_NODE_ADDRESS, &(struct cdx_finding){
+			.inode = walk->inode, .grain = link->grain, .grains = 1});
+		return 0;
+	}
+	ret = seen_find_or_add(ck, walk, link, &view->index);
+	if (!ret)
+		ret = cdx_refs_add(&ck->refs, link->limbo ? CDX_REF_LIMBO : CDX_REF_NODE,
+				   link->grain, 1, view->index);
+	if (ret)
+		return ret;
+	seen = &ck->seen.nodes[view->index];
+	if (seen->pointers < UINT32_MAX)
+		seen->pointers++;
+	if (seen->pointers > 1 && !may_be_shared(link->kind))
+		report_node(ck, CDX_P_NODE_SHARED, walk, link);
+	else if (seen->state == CDX_SEEN_UNUSED)
+		*meeting = meet_unread(ck, walk, link, view);
+	else if (seen->state == CDX_SEEN_WALKED && judge_identity(ck, walk, link, seen) &&
+		 judge_bounds(ck, walk, link, seen))
+		*meeting = KNOWN;
+	return 0;
+}
+
+/* ---- walking --------------------------------------------------------------------------- */
+
+static int walk_link(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx_link *link,
+		     uint32_t *index);
+
+static int walk_children(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx_link *link,
+			 const struct cdx_view *view)
+{
+	const struct shape *shape = &shapes[view->kind];
+	const unsigned char *item = view->items;
+
+	for (unsigned int left = view->count; left; left--, item += shape->inner_size) {
+		const struct cdx_disk_child *disk =
+			(const void *)(item + shape->key_words * sizeof(le64));
+		struct cdx_link child = {
+			.grain = get64(disk->address),
+			.crc = get32(disk->crc),
+			.parent = view->index,
+			.kind = view->kind,
+			.level = (uint8_t)(view->level - 1),
+			.has_high = left > 1 || link->has_high,
+		};
+		uint32_t index;
+		int ret;
+
+		get_key(child.low, item, shape->key_words);
+		if (left > 1)
+			get_key(child.high, item + shape->inner_size, shape->key_words);
+		else
+			memcpy(child.high, link->high, sizeof(child.high));
+		if (get32(disk->reserved))
+			report_node(ck, CDX_P_RESERVED_FIELD, walk, link);
+		if (walk->ops->enter)
+			walk->ops->enter(walk, view, item);
+		ret = walk_link(ck, walk, &child, &index);
+		if (!ret && walk->ops->leave)
+			ret = walk->ops->leave(ck, walk, view, item, index);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int walk_link(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx_link *link,
+		     uint32_t *index)
+{
+	struct cdx_view view = {0};
+	enum meeting meeting;
+	int ret;
+
+	*index = CDX_NONE;
+	ret = meet(ck, walk, link, &view, &meeting);
+	if (ret)
+		return ret;
+	if (meeting == UNUSABLE) {
+		walk->broken = true;
+		ck->pointers_incomplete = true;
+		return 0;
+	}
+	if (meeting == FRESH) {
+		ck->summary.nodes++;
+		ret = view.level ? walk_children(ck, walk, link, &view)
+				 : walk->ops->leaf(ck, walk, &view);
+		if (ret)
+			return ret;
+		ck->seen.nodes[view.index].state = CDX_SEEN_WALKED;
+	}
+	*index = view.index;
+	return 0;
+}
+
+int cdx_check_tree(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx_disk_ref *ref,
+		   enum cdx_kind kind, uint32_t parent, uint32_t *root)
+{
+	struct cdx_link link = {
+		.grain = get64(ref->address),
+		.crc = get32(ref->crc),
+		.parent = parent,
+		.kind = (uint8_t)kind,
+		.level = ref->level,
+	};
+	uint32_t index = CDX_NONE;
+	int ret = link.grain ? walk_link(ck, walk, &link, &index) : 0;
+
+	if (!ret && root)
+		*root = index;
+	return ret;
+}
+
+int cdx_check_limbo_tree(struct cdx_check *ck, struct cdx_walk *walk,
+			 const struct cdx_disk_limbo *limbo)
+{
+	struct cdx_link link = {
+		.grain = get64(limbo->address),
+		.crc = get32(limbo->count_or_crc),
+		.parent = CDX_NONE,
+		.kind = limbo->kind,
+		.level = limbo->level,
+		.limbo = true,
+	};
+	uint32_t root;
+
+	return walk_link(ck, walk, &link, &root);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where a file's blocks are (FORMAT 8): a few extents inline, then a tree. */
+#ifndef CDX_EXTENT_H
+#define CDX_EXTENT_H
+
+#include "txn/txn.h"
+
+struct cdx_extent {
+	uint64_t file_block, disk_block, count;
+	bool unwritten;
+};
+
+struct cdx_extents {
+	uint8_t layout;			/* enum cdx_layout */
+	uint8_t n_inline;
+	struct cdx_extent inlined[CDX_INLINE_EXTENTS];
+	struct cdx_ref root;
+};
+
+/*
+ * The extent that maps @block, or the first one after it: 1, or 0 when there is
+ * none.  With @shared, whether a count above one lies on the path to the first
+ * mapped block at or after @block; the answer holds for *run blocks from there.
+ */
+int cdx_extents_find(struct cdx_txn *txn, struct cdx_extents *map, uint64_t block, struct cdx_extent *extent,
+		     bool *shared, uint64_t *run);
+/* Unmap [from, to), dropping the pointers. */
+int cdx_extents_cut(struct cdx_txn *txn, struct cdx_extents *map, uint64_t from, uint64_t to);
+/* Map what is a hole; the caller's pointer to the blocks becomes the map's. */
+int cdx_extents_insert(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent);
+/* Cut the extent's range, then insert it. */
+int cdx_extents_remap(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent);
+/* Make @to the same as @from, every pointer counted: constant time. */
+int cdx_extents_clone(struct cdx_txn *txn, struct cdx_extents *to, struct cdx_extents *from);
+/* Whether @next goes on where @extent ends, so that they must be one. */
+bool cdx_extent_continues(const struct cdx_extent *extent, const struct cdx_extent *next);
+
+void cdx_extent_decode(struct cdx_extent *extent, const struct cdx_disk_extent *disk);
+void cdx_extent_encode(const struct cdx_extent *extent, struct cdx_disk_extent *disk);
+
+#endif

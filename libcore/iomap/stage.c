@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "iomap/stage.h"
+
+#define MAX_RUNS 64		/* of one short transaction */
+#define EXTENTS_BETWEEN_RELIEFS 256
+
+static uint64_t block_size(const struct cdx_stage *stage)
+{
+	return stage->txn->super->block_size;
+}
+
+static unsigned int block_shift(const struct cdx_stage *stage)
+{
+	return stage->txn->super->block_shift;
+}
+
+/* ---- entries ------------------------------------------------------------------------ */
+
+/* The entry of the lowest lane from @lane on: 1, or 0. */
+static int find_entry(struct cdx_txn *txn, uint64_t lane, struct cdx_disk_staging *entry)
+{
+	struct cdx_key key = {{lane}};
+	struct cdx_cursor cursor;
+	int ret;
+
+	ret = cdx_cursor_seek(&cursor, &txn->staging, &key);
+	if (ret > 0 && (!cdx_cursor_at_item(&cursor) ||
+			cdx_key_compare(1, cdx_cursor_item(&cursor), &key) < 0))
+		ret = cdx_cursor_next(&cursor);
+	if (ret > 0) {
+		*entry = *(struct cdx_disk_staging *)cdx_cursor_item(&cursor);
+		if (get64(entry->lane) > CDX_MAX_LANE)
+			ret = -EUCLEAN;
+	}
+	cdx_cursor_end(&cursor);
+	return ret;
+}
+
+/* Drop an entry and the blocks that it holds. */
+static int drop_entry(struct cdx_txn *txn, const struct cdx_disk_staging *entry)
+{
+	struct cdx_key key = {{get64(entry->lane)}};
+	struct cdx_ref root = cdx_ref_decode(&entry->extents);
+	struct cdx_extents map = {.layout = CDX_LAYOUT_TREE, .root = root};
+	int ret = 0;
+
+	if (root.address)
+		ret = cdx_extents_cut(txn, &map, 0, CDX_MAX_FILE >> txn->super->block_shift);
+	return ret ? ret : cdx_tree_delete(&txn->staging, &key);
+}
+
+int cdx_stage_sweep(struct cdx_txn *txn, const struct cdx_stage *own)
+{
+	struct cdx_disk_staging entry;
+	uint64_t lane = 0, where;
+	int ret;
+
+	if (!txn->record.staging.address)
+		return 0;
+	while ((ret = find_entry(txn, lane, &entry)) > 0) {
+		lane = get64(entry.lane) + 1;
+		if (own && own->open && own->lane == get64(entry.lane))
+			continue;	/* the kernel does not report this handle's own lock (R6) */
+		ret = cdx_device_lock_test(txn->device, CDX_LOCK_LANES + get64(entry.lane), 1, &where);
+		if (ret == 0)
+			ret = drop_entry(txn, &entry);
+		if (ret < 0)
+			return ret;
+	}
+	return ret;
+}
+
+/* The entry of this stage's own lane, proven to be its own (R9). */
+static int own_entry(struct cdx_stage *stage, struct cdx_disk_staging *entry)
+{
+	int ret = find_entry(stage->txn, stage->lane, entry);
+
+	if (ret < 0)
+		return ret;
+	return ret && get64(entry->lane) == stage->lane && get64(entry->nonce) == stage->nonce ? 0 : -ESTALE;
+}
+
+static int store_entry(struct cdx_stage *stage, const struct cdx_extents *map)
+{
+	struct cdx_disk_staging entry = {
+		.lane = put64(stage->lane),
+		.nonce = put64(stage->nonce),
+	};
+
+	cdx_ref_encode(&entry.extents, &map->root);
+	return cdx_tree_replace(&stage->txn->staging, &entry, sizeof(entry));
+}
+
+/* ---- opening and closing ------------------------------------------------------------------ */
+
+int cdx_stage_open(struct cdx_stage *stage, struct cdx_txn *txn, uint64_t start, void *scratch,
+		   struct cowdax_error *error)
+{
+	int ret = -EAGAIN;
+
+	*stage = (struct cdx_stage){.txn = txn, .start = start, .position = start, .scratch = scratch};
+	for (stage->lane = 0; stage->lane <= CDX_MAX_LANE; stage->lane++) {
+		ret = cdx_device_lock(txn->device, CDX_LOCK_LANES + stage->lane, 1, true, false);
+		if (ret != -EAGAIN)
+			break;
+	}
+	if (ret)
+		return cdx_error(error, ret, "no staging lane is free: too many long writes at once");
+	stage->open = true;
+	return 0;
+}
+
+void cdx_stage_close(struct cdx_stage *stage)
+{
+	struct cdx_disk_staging entry;
+
+	if (!stage->open)
+		return;
+	/* Best effort: what stays is swept by the next writer. */
+	if (stage->nonce && cdx_txn_begin(stage->txn, NULL) == 0) {
+		stage->txn->removing = true;
+		if (own_entry(stage, &entry) == 0 && drop_entry(stage->txn, &entry) == 0)
+			cdx_txn_commit(stage->txn, NULL);
+		else
+			cdx_txn_abort(stage->txn);
+	}
+	cdx_device_unlock(stage->txn->device, CDX_LOCK_LANES + stage->lane, 1);
+	stage->open = false;
+}
+
+/* ---- staging ---------------------------------------------------------------------------------- */
+
+struct piece {
+	struct cdx_run run[MAX_RUNS];	/* blocks */
+	int runs;
+	uint64_t blocks;		/* their sum */
+};
+
+/* The lane's map, made when there is none, and what a former owner left dropped (R9). */
+static int open_map(struct cdx_stage *stage, struct cdx_extents *map)
+{
+	struct cdx_disk_staging entry = {.lane = put64(stage->lane)};
+	int ret;
+
+	*map = (struct cdx_extents){.layout = CDX_LAYOUT_TREE};
+	if (stage->nonce) {
+		ret = own_entry(stage, &entry);
+		if (!ret)
+			map->root = cdx_ref_decode(&entry.extents);
+		return ret;
+	}
+	ret = find_entry(stage->txn, stage->lane, &entry);
+	if (ret > 0 && get64(entry.lane) == stage->lane)
+		ret = drop_entry(stage->txn, &entry);
+	if (ret < 0)
+		return ret;
+	entry = (struct cdx_disk_staging){
+		.lane = put64(stage->lane),
+		.nonce = put64(stage->txn->record.next_nonce),
+	};
+	return cdx_tree_insert(&stage->txn->staging, &entry, sizeof(entry));
+}
+
+static int allocate_runs(struct cdx_stage *stage, struct cdx_extents *map, uint64_t blocks,
+			 struct piece *piece)
+{
+	uint64_t file_block = stage->position >> block_shift(stage);
+
+	/* An attempt before, cut short by an error, may have left blocks here. */
+	if (map->root.address) {
+		int ret = cdx_extents_cut(stage->txn, map, file_block, CDX_MAX_FILE >> block_shift(stage));
+
+		if (ret)
+			return ret;
+		map->layout = CDX_LAYOUT_TREE;
+	}
+	piece->runs = 0;
+	for (piece->blocks = 0; piece->blocks < blocks && piece->runs < MAX_RUNS; piece->runs++) {
+		struct cdx_run *run = &piece->run[piece->runs];
+		struct cdx_extent extent;
+		int ret;
+
+		ret = cdx_alloc_data(stage->txn, blocks - piece->blocks, &run->start, &run->count);
+		if (ret)
+			return ret;
+		extent = (struct cdx_extent){
+			.file_block = file_block + piece->blocks,
+			.disk_block = run->start,
+			.count = run->count,
+		};
+		ret = cdx_extents_insert(stage->txn, map, &extent);
+		if (ret)
+			return ret;
+		piece->blocks += run->count;
+	}
+	return 0;
+}
+
+/* One short transaction: blocks for the next bytes, held by the lane. */
+static int allocate_piece(struct cdx_stage *stage, uint64_t blocks, struct piece *piece,
+			  struct cowdax_error *error)
+{
+	struct cdx_txn *txn = stage->txn;
+	uint64_t nonce = stage->nonce;
+	struct cdx_extents map;
+	int ret;
+
+	ret = cdx_txn_begin(txn, error);
+	if (ret)
+		return ret;
+	ret = open_map(stage, &map);
+	if (!ret && !stage->nonce)
+		stage->nonce = txn->record.next_nonce++;
+	if (!ret)
+		ret = allocate_runs(stage, &map, blocks, piece);
+	if (!ret)
+		ret = store_entry(stage, &map);
+	if (ret)
+		cdx_txn_abort(txn);
+	else
+		ret = cdx_txn_commit(txn, error);
+	if (ret)
+		stage->nonce = nonce;
+	return ret;
+}
+
+/* Store [from, to) of a block, zeros around it: what else belongs there is known at the end. */
+static int fill_partial(struct cdx_stage *stage, uint64_t block, const void *bytes, uint64_t from, uint64_t to)
+{
+	struct cdx_pmem *pm = &stage->txn->device->pm;
+
+	memset(stage->scratch, 0, block_size(stage));
+	memcpy(stage->scratch + from, bytes, to - from);
+	cdx_pmem_copy(pm, block << block_shift(stage), stage->scratch, block_size(stage));
+	return 0;
+}
+
+/* Fill a run with the next bytes; returns how many it took. */
+static int64_t fill_run(struct cdx_stage *stage, const struct cdx_run *run, const unsigned char *bytes,
+			uint64_t length)
+{
+	uint64_t size = block_size(stage), from = stage->position & (size - 1);
+	uint64_t room = (run->count << block_shift(stage)) - from, part, block = run->start, done = 0;
+	struct cdx_pmem *pm = &stage->txn->device->pm;
+	int ret;
+
+	if (length > room)
+		length = room;
+	ret = cdx_pmem_prepare(pm, block << block_shift(stage), run->count << block_shift(stage));
+	if (!ret && from) {
+		part = length < size - from ? length : size - from;
+		ret = fill_partial(stage, block++, bytes, from, from + part);
+		done = part;
+	}
+	part = (length - done) & ~(size - 1);
+	if (!ret && part)
+		cdx_pmem_copy(pm, block << block_shift(stage), bytes + done, part);
+	done += part;
+	block += part >> block_shift(stage);
+	if (!ret && done < length)
+		ret = fill_partial(stage, block, bytes + done, 0, length - done);
+	/* No fence of this transaction will tell: there is none until the next one's. */
+	if (!ret)
+		ret = cdx_pmem_take_fault(pm);
+	return ret ? ret : (int64_t)length;
+}
+
+int cdx_stage_append(struct cdx_stage *stage, const void *bytes, uint64_t length,
+		     struct cowdax_error *error)
+{
+	const unsigned char *from = bytes;
+
+	while (length) {
+		uint64_t skew = stage->position & (block_size(stage) - 1);
+		uint64_t blocks = (skew + length + block_size(stage) - 1) >> block_shift(stage);
+		struct piece piece;
+		int ret;
+
+		ret = allocate_piece(stage, blocks, &piece, error);
+		if (ret)
+			return ret;
+		for (int i = 0; i < piece.runs; i++) {
+			int64_t done = fill_run(stage, &piece.run[i], from, length);
+
+			if (done < 0)
+				return (int)done;
+			from += done;
+			length -= (uint64_t)done;
+			stage->position += (uint64_t)done;
+		}
+	}
+	return 0;
+}
+
+/* ---- finishing ------------------------------------------------------------------------------------ */
+
+/*
+ * A block at an end of the range is the file's as well: what the file has around
+ * the staged bytes [from, to) of it is copied from the source map, once, under
+ * the commit lock, or stays zero where that is no mapped block.
+ */
+static int fill_around(struct cdx_stage *stage, struct cdx_inode *inode, struct cowdax_step *step,
+		       struct cowdax_result *result)
+{
+	uint64_t size = block_size(stage), from = step->offset - step->destination.offset;
+	uint64_t to = from + step->length, edges = from + (size - to);
+	struct cdx_pmem *pm = &stage->txn->device->pm;
+	int ret;
+
+	step->has_source = true;
+	result->source_lookups++;
+	ret = cdx_iomap_lookup(stage->txn, inode, step->destination.offset, step->destination.offset + size,
+			       result->step != NULL, &step->source);
+	if (ret)
+		return ret;
+	if (step->source.type != COWDAX_MAPPED) {
+		result->bytes_zeroed += edges;
+		return 0;
+	}
+	ret = cdx_iomap_read(stage->txn, inode, &step->source, step->source.offset, stage->scratch, size);
+	if (!ret)
+		ret = cdx_pmem_read(pm, step->destination.address + from, stage->scratch + from, to - from);
+	if (ret)
+		return ret;
+	cdx_pmem_copy(pm, step->destination.address, stage->scratch, size);
+	result->bytes_copied += edges;
+	return 0;
+}
+
+/* Report and complete the turns that one staged extent stands for. */
+static int finish_extent(struct cdx_stage *stage, struct cdx_inode *inode, const struct cdx_extent *extent,
+			 struct cowdax_result *result)
+{
+	uint64_t size = block_size(stage), at = extent->file_block << block_shift(stage);
+	uint64_t end = at + (extent->count << block_shift(stage)), delta = extent->disk_block - extent->file_block;
+
+	while (at < end) {
+		uint64_t first = at < stage->start ? stage->start : at;
+		uint64_t last = end < stage->position ? end : stage->position;
+		bool partial = first != at || last < at + size;
+		struct cowdax_step step = {0};
+		int ret = 0;
+
+		if (partial && last > at + size)
+			last = at + size;
+		else if (!partial)
+			last &= ~(size - 1);
+		step.offset = first;
+		step.length = last - first;
+		step.destination = (struct cowdax_iomap){
+			.offset = at,
+			.length = (last - at + size - 1) & ~(size - 1),
+			.address = at + (delta << block_shift(stage)),
+			.type = COWDAX_MAPPED,
+			.flags = COWDAX_IOMAP_NEW,
+		};
+		if (partial)
+			ret = fill_around(stage, inode, &step, result);
+		if (ret)
+			return ret;
+		result->bytes_written += step.length;
+		if (result->step)
+			result->step(result->step_arg, &step);
+		at += step.destination.length;
+	}
+	return 0;
+}
+
+/* Everything into the tree, so that memory stays bounded (R18). */
+static int relieve(struct cdx_stage *stage, struct cdx_inode *inode, struct cdx_extents *map)
+{
+	struct cdx_disk_staging entry;
+	int ret;
+
+	ret = cdx_inode_store(stage->txn, inode);
+	if (!ret)
+		ret = store_entry(stage, map);
+	if (!ret)
+		ret = cdx_txn_relieve(stage->txn);
+	if (!ret)
+		ret = cdx_inode_load(stage->txn, inode->number, inode);
+	if (!ret)
+		ret = own_entry(stage, &entry);
+	if (!ret)
+		map->root = cdx_ref_decode(&entry.extents);
+	return ret;
+}
+
+int cdx_stage_inode(struct cdx_stage *stage, struct cdx_inode *inode)
+{
+	struct cdx_disk_staging entry;
+	int ret = own_entry(stage, &entry);
+
+	if (ret)
+		return ret;
+	*inode = (struct cdx_inode){.size = stage->position};
+	inode->extents.layout = CDX_LAYOUT_TREE;
+	inode->extents.root = cdx_ref_decode(&entry.extents);
+	return 0;
+}
+
+int cdx_stage_finish(struct cdx_stage *stage, struct cdx_inode *inode, struct cowdax_result *result)
+{
+	struct cdx_extents map = {.layout = CDX_LAYOUT_TREE};
+	struct cdx_disk_staging entry;
+	struct cdx_key lane = {{stage->lane}};
+	struct cdx_extent extent;
+	unsigned int moved = 0;
+	int ret;
+
+	ret = own_entry(stage, &entry);
+	if (ret)
+		return ret;
+	map.root = cdx_ref_decode(&entry.extents);
+	while ((ret = cdx_extents_find(stage->txn, &map, 0, &extent, NULL, NULL)) > 0) {
+		struct cdx_tree tree = cdx_txn_extents(stage->txn, &map.root);
+		struct cdx_key key = {{extent.file_block}};
+
+		ret = finish_extent(stage, inode, &extent, result);
+		/* The pointer moves from the lane to the file: no count changes. */
+		if (!ret)
+			ret = cdx_tree_delete(&tree, &key);
+		if (!ret)
+			ret = cdx_extents_remap(stage->txn, &inode->extents, &extent);
+		if (!ret && ++moved % EXTENTS_BETWEEN_RELIEFS == 0)
+			ret = relieve(stage, inode, &map);
+		if (ret)
+			return ret;
+	}
+	if (ret)
+		return ret;
+	ret = cdx_tree_delete(&stage->txn->staging, &lane);
+	if (ret)
+		return ret;
+	if (stage->position > inode->size)
+		inode->size = stage->position;
+	cdx_inode_modified(stage->txn, inode);
+	return 0;
+}

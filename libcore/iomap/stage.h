@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Staging (FORMAT 10): a long write's new blocks, allocated by short
+ * transactions and filled without the commit lock, until one transaction makes
+ * the file map them.  Like XFS's CoW staging extents, with an owner: whoever
+ * dies leaves a lane that is not locked, and the next writer drops what is in it.
+ */
+#ifndef CDX_STAGE_H
+#define CDX_STAGE_H
+
+#include "iomap/file.h"
+
+struct cdx_stage {
+	struct cdx_txn *txn;
+	bool open;
+	uint64_t lane, nonce;
+	uint64_t start, position;	/* bytes in the file: of the first byte staged, and behind the last */
+	unsigned char *scratch;		/* a block's worth, the caller's */
+};
+
+/* Take a lane, for bytes of a file from @start on.  Not inside a transaction. */
+int cdx_stage_open(struct cdx_stage *stage, struct cdx_txn *txn, uint64_t start, void *scratch,
+		   struct cowdax_error *error);
+/*
+ * Stage the next bytes; all but the last piece must end at a block boundary of
+ * the file.  Commits short transactions of its own.
+ */
+int cdx_stage_append(struct cdx_stage *stage, const void *bytes, uint64_t length,
+		     struct cowdax_error *error);
+/* In an open transaction: make @inode map what was staged.  The lane stays taken until closed. */
+int cdx_stage_finish(struct cdx_stage *stage, struct cdx_inode *inode, struct cowdax_result *result);
+/* What was staged, as if it were a file: to be read in an open transaction. */
+int cdx_stage_inode(struct cdx_stage *stage, struct cdx_inode *inode);
+/* Let go of the lane, and of what it holds (in a transaction of its own when there is anything). */
+void cdx_stage_close(struct cdx_stage *stage);
+
+/* In an open transaction: drop what lanes without an owner hold. */
+int cdx_stage_sweep(struct cdx_txn *txn, const struct cdx_stage *own);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The file or device that an image lies in: opening, size, locks, mapping. */
+#ifndef CDX_DEVICE_H
+#define CDX_DEVICE_H
+
+#include "base/limits.h"
+#include "pmem/pmem.h"
+
+struct cdx_device {
+	int fd;			/* the open file description that owns all locks */
+	int flags;		/* enum cdx_device_flags */
+	pid_t owner;		/* the process that opened it */
+	uint64_t fs_offset;	/* bytes */
+	uint64_t size;		/* bytes from fs_offset to the end of the file or device */
+	bool regular, device_dax, block;
+	bool read_only;		/* a block device that takes no writes, whoever asks */
+	uint64_t alignment;	/* bytes: what a device DAX is mapped in multiples of */
+	bool mapped;
+	struct cdx_pmem pm;	/* once mapped: byte 0 is the filesystem's */
+};
+
+enum cdx_device_flags {
+	CDX_DEVICE_WRITABLE = 1,
+	CDX_DEVICE_DISCARD = 2,		/* dry run */
+	CDX_DEVICE_NO_WAIT = 4,
+	CDX_DEVICE_EXCLUSIVE = 8,	/* nobody else may have it open, mounted or in use */
+	CDX_DEVICE_NO_LOCK = 16,	/* checker: do not even take the open lock */
+};
+
+/* Open @path, find its size, take the open lock (shared, or exclusive with EXCLUSIVE: -EBUSY). */
+int cdx_device_open(struct cdx_device *device, const char *path, uint64_t fs_offset, unsigned int flags,
+		    struct cowdax_error *error);
+/* Map the first @length bytes of the filesystem. */
+int cdx_device_map(struct cdx_device *device, const char *path, uint64_t length,
+		   struct cowdax_error *error);
+void cdx_device_close(struct cdx_device *device);
+/* Read bytes before mapping (the superblock): 0 or -errno; -ENODATA past the end. */
+int cdx_device_pread(const struct cdx_device *device, uint64_t offset, void *bytes, size_t length);
+
+/* Lock bytes (FORMAT 11).  Each returns 0 or -errno: -EAGAIN when it is held by
+ * another and waiting was not asked for. */
+#define CDX_LOCK_OPEN (UINT64_C(1) << 62)
+#define CDX_LOCK_COMMIT (CDX_LOCK_OPEN + 1)
+#define CDX_LOCK_LANES (CDX_LOCK_OPEN + (UINT64_C(1) << 20))
+#define CDX_LOCK_TURNSTILES (CDX_LOCK_OPEN + (UINT64_C(1) << 30))
+#define CDX_LOCK_READERS (CDX_LOCK_OPEN + (UINT64_C(1) << 40))
+#define CDX_LOCK_RANGES (CDX_LOCK_OPEN + (UINT64_C(1) << 61))
+int cdx_device_lock(struct cdx_device *device, uint64_t start, uint64_t length, bool exclusive, bool wait);
+void cdx_device_unlock(struct cdx_device *device, uint64_t start, uint64_t length);
+/*
+ * Whether somebody else holds a lock in the range (-errno when that cannot be
+ * told); *where is then a byte that is held.  Own locks are never reported.
+ */
+int cdx_device_lock_test(const struct cdx_device *device, uint64_t start, uint64_t length, uint64_t *where);
+
+#endif

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Writing out dirty nodes: children first, so that a parent knows their addresses. */
+#include "tree/btree.h"
+
+struct write_out {
+	struct cdx_nodes *nodes;
+	cdx_take_fn *take;
+	void *arg;
+};
+
+/* Whether anything in @node may point to a dirty node. */
+static bool holds_nodes(const struct cdx_node *node)
+{
+	return node->disk.level || node->disk.kind == CDX_KIND_FS || node->disk.kind == CDX_KIND_STAGING;
+}
+
+static int write_pointer(void *arg, const struct cdx_pointer *pointer)
+{
+	struct write_out *out = arg;
+	uint64_t address, new_address;
+	struct cdx_node *node;
+	uint32_t crc;
+	int ret = 0;
+
+	if (pointer->data || !cdx_is_dirty(pointer->start))
+		return 0;
+	node = out->nodes->dirty[pointer->start & ~CDX_DIRTY];
+	if (holds_nodes(node))
+		ret = cdx_node_pointers(out->nodes, node, write_pointer, out);
+	if (!ret)
+		ret = out->take(out->arg, &address);
+	if (!ret)
+		ret = cdx_node_write(out->nodes, node, address, &new_address, &crc);
+	if (ret)
+		return ret;
+	*pointer->address_field = put64(new_address);
+	*pointer->crc_field = put32(crc);
+	return 0;
+}
+
+int cdx_tree_write(struct cdx_nodes *nodes, struct cdx_ref *root, uint8_t kind, cdx_take_fn *take,
+		   void *arg)
+{
+	struct write_out out = {nodes, take, arg};
+	le64 address = put64(root->address);
+	le32 crc = put32(root->crc);
+	struct cdx_pointer pointer = {
+		.start = root->address, .count = 1, .kind = kind, .level = root->level,
+		.address_field = &address, .crc_field = &crc,
+	};
+	int ret;
+
+	ret = write_pointer(&out, &pointer);
+	root->address = get64(address);
+	root->crc = get32(crc);
+	return ret;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Nodes of the trees (FORMAT 6) as DRAM copies.
+ *
+ * A node that lies on media is immutable: it is copied to DRAM, verified, and
+ * kept in a bounded cache keyed on its address *and* crc, since an address is
+ * used again in time (R8).  A node that a transaction has changed is *dirty*:
+ * it has no address yet, and whoever points to it holds CDX_DIRTY | its slot
+ * where the address would be.  cdx_nodes_write() turns it into an immutable
+ * one.  Such a pointer never reaches the media.
+ */
+#ifndef CDX_NODE_H
+#define CDX_NODE_H
+
+#include <string.h>
+
+#include "base/err.h"
+#include "tree/super.h"
+
+#define CDX_DIRTY (UINT64_C(1) << 63)
+#define CDX_MAX_ITEM 320	/* bytes of the largest item of any tree */
+#define CDX_MAX_INNER_ITEM 64	/* bytes of the largest item of an inner node */
+#define CDX_MAX_KEY_WORDS 3
+
+struct cdx_key { uint64_t word[CDX_MAX_KEY_WORDS]; };
+
+/* A tree's root in DRAM; address 0: empty, CDX_DIRTY | slot: dirty. */
+struct cdx_ref {
+	uint64_t address;
+	uint32_t crc;
+	uint8_t level;
+};
+
+struct cdx_node {
+	uint64_t address;	/* grains; CDX_DIRTY | slot while dirty */
+	uint32_t crc;
+	unsigned int pins;	/* holders of a pointer to it */
+	bool cached;
+	struct cdx_disk_node disk;	/* the items follow, with CDX_MAX_ITEM bytes of room to spare */
+};
+
+struct cdx_nodes {
+	struct cdx_pmem *pm;
+	const struct cdx_super *super;
+	uint64_t transaction;		/* no node may be born later */
+	struct cdx_node **cache;	/* sets of CDX_CACHE_WAYS */
+	unsigned int turn;		/* which way to evict next */
+	struct cdx_node **dirty;	/* by slot; NULL where free */
+	size_t dirty_room, dirty_count;
+	size_t *free_slots;
+	size_t free_slot_count, slots_used;
+	struct cdx_node *spare[16];	/* freed nodes, for the next allocation */
+	int spares;
+};
+
+/* Words in the key of each kind; bytes of a leaf item (0: it tells itself) and of an inner item. */
+struct cdx_kind_shape { unsigned int key_words, leaf_stride, inner_stride; };
+extern const struct cdx_kind_shape cdx_kind_shapes[];
+
+int cdx_nodes_init(struct cdx_nodes *nodes, struct cdx_pmem *pm, const struct cdx_super *super);
+void cdx_nodes_exit(struct cdx_nodes *nodes);
+
+/*
+ * The node that a pointer names, verified (R20: kind and level as the parent
+ * expects), pinned until cdx_node_put().  -EUCLEAN with a reason when it is not
+ * what the pointer says.
+ */
+int cdx_node_get(struct cdx_nodes *nodes, uint64_t address, uint32_t crc, uint8_t kind, uint8_t level,
+		 struct cdx_node **node);
+void cdx_node_put(struct cdx_nodes *nodes, struct cdx_node *node);
+
+/* A new empty dirty node. */
+int cdx_node_new(struct cdx_nodes *nodes, uint8_t kind, uint8_t level, struct cdx_node **node);
+/* A dirty copy of @node, which stays as it is. */
+int cdx_node_copy(struct cdx_nodes *nodes, const struct cdx_node *node, struct cdx_node **copy);
+/* Forget a dirty node. */
+void cdx_node_forget(struct cdx_nodes *nodes, struct cdx_node *node);
+void cdx_nodes_forget_all(struct cdx_nodes *nodes);
+/* Seal a dirty node as the one at @address, store it, and keep it as a clean one. */
+int cdx_node_write(struct cdx_nodes *nodes, struct cdx_node *node, uint64_t address,
+		   uint64_t *new_address, uint32_t *new_crc);
+
+static inline bool cdx_is_dirty(uint64_t address)
+{
+	return address & CDX_DIRTY;
+}
+
+/* ---- items ------------------------------------------------------------------ */
+
+static inline unsigned char *cdx_node_bytes(struct cdx_node *node)
+{
+	return (unsigned char *)&node->disk;
+}
+
+static inline unsigned int cdx_node_count(const struct cdx_node *node)
+{
+	return get16(node->disk.count);
+}
+
+static inline unsigned int cdx_node_used(const struct cdx_node *node)
+{
+	return get16(node->disk.used);
+}
+
+/* Bytes of an item; 0 where an item tells its own size. */
+static inline unsigned int cdx_node_stride(const struct cdx_node *node)
+{
+	const struct cdx_kind_shape *shape = &cdx_kind_shapes[node->disk.kind];
+
+	return node->disk.level ? shape->inner_stride : shape->leaf_stride;
+}
+
+static inline size_t cdx_fs_item_size(const void *item)
+{
+	const struct cdx_disk_fs_item *fs = item;
+
+	return sizeof(*fs) + ((get16(fs->length) + 7u) & ~7u);
+}
+
+static inline size_t cdx_item_size(const struct cdx_node *node, const void *item)
+{
+	unsigned int stride = cdx_node_stride(node);
+
+	return stride ? stride : cdx_fs_item_size(item);
+}
+
+/* The @index-th item; one past the last is allowed. */
+static inline unsigned char *cdx_node_item(struct cdx_node *node, unsigned int index)
+{
+	unsigned int stride = cdx_node_stride(node);
+	unsigned char *item = cdx_node_bytes(node) + sizeof(struct cdx_disk_node);
+
+	if (stride)
+		return item + (size_t)index * stride;
+	while (index--)
+		item += cdx_fs_item_size(item);
+	return item;
+}
+
+static inline struct cdx_disk_child *cdx_node_child(struct cdx_node *node, unsigned int index)
+{
+	return (struct cdx_disk_child *)(cdx_node_item(node, index) +
+					 cdx_kind_shapes[node->disk.kind].key_words * 8);
+}
+
+static inline int cdx_key_compare(unsigned int words, const le64 *item, const struct cdx_key *key)
+{
+	for (unsigned int i = 0; i < words; i++) {
+		uint64_t have = get64(item[i]);
+
+		if (have != key->word[i])
+			return have < key->word[i] ? -1 : 1;
+	}
+	return 0;
+}
+
+static inline struct cdx_key cdx_item_key(const struct cdx_node *node, const void *item)
+{
+	unsigned int words = cdx_kind_shapes[node->disk.kind].key_words;
+	struct cdx_key key = {{0}};
+
+	for (unsigned int i = 0; i < words; i++)
+		key.word[i] = get64(((const le64 *)item)[i]);
+	return key;
+}
+
+static inline int cdx_keys_compare(const struct cdx_key *a, const struct cdx_key *b)
+{
+	for (int i = 0; i < CDX_MAX_KEY_WORDS; i++) {
+		if (a->word[i] != b->word[i])
+			return a->word[i] < b->word[i] ? -1 : 1;
+	}
+	return 0;
+}
+
+/* Index of the last item with a key not above @key; -1 when there is none. */
+int cdx_node_search(struct cdx_node *node, const struct cdx_key *key);
+
+/* Insert or remove items' bytes, adjusting used and count.  A dirty node may
+ * hold up to CDX_MAX_ITEM bytes too many for a moment. */
+void cdx_node_insert(struct cdx_node *node, unsigned int index, const void *item, size_t size);
+void cdx_node_remove(struct cdx_node *node, unsigned int index, unsigned int count);
+
+static inline struct cdx_ref cdx_ref_decode(const struct cdx_disk_ref *disk)
+{
+	return (struct cdx_ref){get64(disk->address), get32(disk->crc), disk->level};
+}
+
+static inline void cdx_ref_encode(struct cdx_disk_ref *disk, const struct cdx_ref *ref)
+{
+	memset(disk, 0, sizeof(*disk));
+	disk->address = put64(ref->address);
+	disk->crc = put32(ref->crc);
+	disk->level = ref->level;
+}
+
+/* ---- pointers: what a node keeps alive ------------------------------------- */
+
+/* A pointer as the reference counts see it (I3): to a node, or to a run of data. */
+struct cdx_pointer {
+	bool data;
+	uint64_t start, count;		/* grains; count is 1 for a node */
+	uint32_t crc;			/* of a node */
+	uint8_t kind, level;		/* of a node */
+	/* of a node: where it stands in its holder, to be changed there */
+	le64 *address_field;
+	le32 *crc_field;
+};
+typedef int cdx_pointer_fn(void *arg, const struct cdx_pointer *pointer);
+/* Call @fn for each pointer in @node, in order; stops at the first non-zero return. */
+int cdx_node_pointers(const struct cdx_nodes *nodes, struct cdx_node *node, cdx_pointer_fn *fn, void *arg);
+
+#endif

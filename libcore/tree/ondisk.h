@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What lies on the media, and nothing else.  doc/FORMAT is the prose; the
+ * numbers after each struct name its section.
+ *
+ * Two units of address: a *grain* is node_size bytes, a *block* is block_size
+ * bytes; both count from the start of the filesystem.  The space tree, node
+ * pointers, limbo and the reserves count grains, file extents count blocks.
+ */
+#ifndef CDX_ONDISK_H
+#define CDX_ONDISK_H
+
+#include <assert.h>
+#include <stddef.h>
+
+#include "base/le.h"
+#include "base/limits.h"
+
+#define CDX_SUPER_SIZE 4096		/* bytes set aside for a superblock, and for each slot */
+#define CDX_SLOT_SIZE 4096
+#define CDX_VERSION 1
+
+#define CDX_SUPER_MAGIC "\xC0" "cowdax\n"	/* 8 bytes, without the terminator */
+#define CDX_SLOT_MAGIC UINT32_C(0x54584443)	/* "CDXT" */
+#define CDX_NODE_MAGIC UINT32_C(0x4e584443)	/* "CDXN" */
+
+/*
+ * FORMAT 2: superblock, at byte 0 and, as the backup, in the last 4096 bytes.
+ * crc is CRC32C (initial value ~0, final complement) of all bytes before it.
+ */
+struct cdx_disk_super {
+	uint8_t magic[8];
+	le32 version;
+	le32 block_size;
+	le32 node_size;
+	le32 reserved0;
+	le64 size;		/* bytes, a multiple of block_size */
+	le64 compat;
+	le64 ro_compat;
+	le64 incompat;
+	uint8_t uuid[16];
+	le64 seed;		/* drawn by each mkfs: see CDX checksum seed */
+	uint8_t label[64];	/* zero-filled */
+	le64 created;		/* seconds since the epoch */
+	uint8_t reserved[100];
+	le32 crc;
+};
+static_assert(sizeof(struct cdx_disk_super) == 256, "FORMAT 2");
+static_assert(offsetof(struct cdx_disk_super, size) == 24, "FORMAT 2");
+static_assert(offsetof(struct cdx_disk_super, uuid) == 56, "FORMAT 2");
+static_assert(offsetof(struct cdx_disk_super, label) == 80, "FORMAT 2");
+
+/* FORMAT 3: a pointer to a tree's root; address 0 means an empty tree. */
+struct cdx_disk_ref {
+	le64 address;		/* grains */
+	le32 crc;		/* the node's own crc field */
+	uint8_t level;		/* the root's level, 0 for a leaf */
+	uint8_t reserved[3];
+};
+static_assert(sizeof(struct cdx_disk_ref) == 16, "FORMAT 3");
+
+/* FORMAT 4.1: a run of grains held by the commit record. */
+struct cdx_disk_run {
+	le64 start;		/* grains */
+	le64 count;		/* grains, not 0 */
+};
+static_assert(sizeof(struct cdx_disk_run) == 16, "FORMAT 4.1");
+
+/* FORMAT 5: what went away: a run of grains of count 1, a subtree by its top
+ * node, or a run of grains of any counts. */
+enum cdx_limbo_type { CDX_LIMBO_RUN = 1, CDX_LIMBO_TREE = 2, CDX_LIMBO_DROP = 3 };
+struct cdx_disk_limbo {
+	le64 transaction;	/* that dropped it */
+	le64 address;		/* grains */
+	le32 count_or_crc;	/* RUN, DROP: grains, not 0; TREE: the node's crc */
+	uint8_t type;		/* enum cdx_limbo_type */
+	uint8_t kind;		/* TREE: enum cdx_kind; else 0 */
+	uint8_t level;		/* TREE: the node's level; else 0 */
+	uint8_t reserved;
+};
+static_assert(sizeof(struct cdx_disk_limbo) == 24, "FORMAT 5");
+
+/*
+ * FORMAT 4: the commit record, in slot transaction % 2.  The primary slots lie
+ * at bytes 4096 and 8192, their mirrors 12288 and 8192 bytes before the end.
+ * After the fixed part come n_pool runs, n_window runs and n_limbo limbo
+ * entries; length covers all of it.  crc covers bytes 8 .. length.
+ */
+struct cdx_disk_commit {
+	le32 magic;
+	le32 crc;
+	le32 length;
+	le16 n_pool;
+	le16 n_window;
+	le16 n_limbo;
+	le16 reserved0;
+	le32 reserved1;
+	le64 transaction;
+	le64 next_inode;
+	le64 inodes;		/* in the fs tree */
+	le64 free_grains;	/* of refcount 0 in the space tree */
+	le64 next_nonce;	/* for staging entries */
+	struct cdx_disk_ref fs;
+	struct cdx_disk_ref space;
+	struct cdx_disk_ref limbo;
+	struct cdx_disk_ref staging;
+	struct cdx_disk_ref snapshots;
+	uint8_t reserved[48];
+};
+static_assert(sizeof(struct cdx_disk_commit) == 192, "FORMAT 4");
+static_assert(offsetof(struct cdx_disk_commit, transaction) == 24, "FORMAT 4");
+static_assert(offsetof(struct cdx_disk_commit, fs) == 64, "FORMAT 4");
+
+/* FORMAT 6: the trees. */
+enum cdx_kind {
+	CDX_KIND_FS = 1,
+	CDX_KIND_EXTENT = 2,
+	CDX_KIND_SPACE = 3,
+	CDX_KIND_LIMBO = 4,
+	CDX_KIND_STAGING = 5,
+};
+
+/*
+ * FORMAT 6.1: a node starts with this; crc covers bytes 8 .. used.  Then come
+ * count items in strictly ascending key order without gaps; what follows
+ * `used` up to node_size is not defined.
+ */
+struct cdx_disk_node {
+	le32 magic;
+	le32 crc;
+	le64 address;		/* its own, grains */
+	le64 birth;		/* transaction that wrote it */
+	le16 used;		/* bytes, this header included */
+	le16 count;		/* items; 0 never occurs on media */
+	uint8_t kind;
+	uint8_t level;		/* 0: leaf */
+	le16 reserved;
+};
+static_assert(sizeof(struct cdx_disk_node) == 32, "FORMAT 6.1");
+
+/* FORMAT 6.2: item of an inner node = key words, then this. */
+struct cdx_disk_child {
+	le64 address;		/* grains */
+	le32 crc;
+	le32 reserved;
+};
+static_assert(sizeof(struct cdx_disk_child) == 16, "FORMAT 6.2");
+
+/* FORMAT 7.1: inner item of the space tree: le64 start, then this. */
+struct cdx_disk_space_child {
+	struct cdx_disk_child child;
+	le64 largest;		/* measure of the largest free run below */
+	le64 add;		/* to every count below, two's complement */
+};
+static_assert(sizeof(struct cdx_disk_space_child) == 32, "FORMAT 7.1");
+
+/* FORMAT 7: leaf item of the space tree: the run reaches to the next item. */
+struct cdx_disk_space {
+	le64 start;		/* grains */
+	le64 refcount;		/* 0: free */
+};
+static_assert(sizeof(struct cdx_disk_space) == 16, "FORMAT 7");
+
+/* FORMAT 8: leaf item of an extent tree, and inline in an inode. */
+#define CDX_EXTENT_UNWRITTEN UINT32_C(1)
+struct cdx_disk_extent {
+	le64 file_block;
+	le64 disk_block;
+	le32 count;		/* blocks, not 0 */
+	le32 flags;
+};
+static_assert(sizeof(struct cdx_disk_extent) == 24, "FORMAT 8");
+
+/*
+ * FORMAT 9: leaf item of the fs tree: this, then length bytes of value, then
+ * zeros up to a multiple of 8.
+ */
+enum cdx_item { CDX_ITEM_INODE = 1, CDX_ITEM_DIRENT = 2 };
+struct cdx_disk_fs_item {
+	le64 inode;
+	le64 item;		/* enum cdx_item */
+	le64 hash;		/* dirent: hash of the name << 8 | collision number; else 0 */
+	le16 length;
+	le16 reserved0;
+	le32 reserved1;
+};
+static_assert(sizeof(struct cdx_disk_fs_item) == 32, "FORMAT 9");
+
+/* FORMAT 9.1: value of an inode item; then inline extents, or one cdx_disk_ref. */
+enum cdx_layout { CDX_LAYOUT_INLINE = 0, CDX_LAYOUT_TREE = 1 };
+struct cdx_disk_time { le64 seconds; le32 nanoseconds; le32 reserved; };
+struct cdx_disk_inode {
+	le32 mode;
+	le32 uid;
+	le32 gid;
+	le32 nlink;
+	le64 size;		/* bytes; of a directory: its entries */
+	le64 parent;		/* of a directory: the one it is in (root: itself); else 0 */
+	struct cdx_disk_time atime, mtime, ctime, btime;
+	uint8_t layout;		/* enum cdx_layout */
+	uint8_t n_inline;	/* INLINE: extents that follow */
+	uint8_t reserved[6];
+};
+static_assert(sizeof(struct cdx_disk_time) == 16, "FORMAT 9.1");
+static_assert(sizeof(struct cdx_disk_inode) == 104, "FORMAT 9.1");
+
+/* FORMAT 9.2: value of a dirent item, then the name. */
+struct cdx_disk_dirent {
+	le64 inode;
+	uint8_t type;		/* S_IFMT bits >> 12 */
+	uint8_t name_length;
+};
+#define CDX_DIRENT_HEADER 10		/* bytes before the name */
+static_assert(offsetof(struct cdx_disk_dirent, name_length) == 9, "FORMAT 9.2");
+
+/* FORMAT 10: value of a staging item; its key is the lane's number. */
+struct cdx_disk_staging {
+	le64 lane;
+	le64 nonce;
+	le64 inode;
+	struct cdx_disk_ref extents;
+};
+static_assert(sizeof(struct cdx_disk_staging) == 40, "FORMAT 10");
+
+#endif

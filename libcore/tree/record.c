@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "tree/record.h"
+
+#include <stdlib.h>
+
+/* ---- lists ------------------------------------------------------------------------ */
+
+/* Make room for @wanted items of @size; the lists start small and double. */
+static int make_room(void **items, size_t *room, size_t wanted, size_t size)
+{
+	size_t more = *room ? *room : 32;
+	void *grown;
+
+	if (wanted <= *room)
+		return 0;
+	while (more < wanted)
+		more *= 2;
+	grown = realloc(*items, more * size);
+	if (!grown)
+		return -ENOMEM;
+	*items = grown;
+	*room = more;
+	return 0;
+}
+
+static int copy_runs(struct cdx_runs *to, const struct cdx_runs *from)
+{
+	int ret = make_room((void **)&to->run, &to->room, from->n, sizeof(*to->run));
+
+	if (ret)
+		return ret;
+	if (from->n)
+		memcpy(to->run, from->run, from->n * sizeof(*to->run));
+	to->n = from->n;
+	to->grains = from->grains;
+	return 0;
+}
+
+int cdx_record_copy(struct cdx_record *to, const struct cdx_record *from)
+{
+	struct cdx_runs pool = to->pool, window = to->window;
+	struct cdx_limbo_list list = to->list;
+	int ret;
+
+	ret = copy_runs(&pool, &from->pool);
+	if (!ret)
+		ret = copy_runs(&window, &from->window);
+	if (!ret)
+		ret = make_room((void **)&list.entry, &list.room, from->list.n, sizeof(*list.entry));
+	if (!ret) {
+		if (from->list.n)
+			memcpy(list.entry, from->list.entry, from->list.n * sizeof(*list.entry));
+		list.n = from->list.n;
+		*to = *from;
+	}
+	to->pool = pool;
+	to->window = window;
+	to->list = list;
+	return ret;
+}
+
+void cdx_record_exit(struct cdx_record *record)
+{
+	free(record->pool.run);
+	free(record->window.run);
+	free(record->list.entry);
+	memset(record, 0, sizeof(*record));
+}
+
+/* Index of the first run that starts at or after @start. */
+static size_t runs_search(const struct cdx_runs *runs, uint64_t start)
+{
+	size_t low = 0, high = runs->n;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (runs->run[middle].start < start)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+int cdx_runs_add(struct cdx_runs *runs, uint64_t start, uint64_t count)
+{
+	size_t at = runs_search(runs, start);
+	struct cdx_run *before = at ? &runs->run[at - 1] : NULL;
+	struct cdx_run *after = at < runs->n ? &runs->run[at] : NULL;
+	int ret;
+
+	if ((before && before->start + before->count > start) || (after && after->start < start + count))
+		return -EUCLEAN;
+	runs->grains += count;
+	if (before && before->start + before->count == start) {
+		before->count += count;
+		if (after && after->start == start + count) {
+			runs->grains += after->count;
+			before->count += after->count;
+			cdx_runs_remove(runs, at);
+		}
+		return 0;
+	}
+	if (after && after->start == start + count) {
+		after->start = start;
+		after->count += count;
+		return 0;
+	}
+	ret = make_room((void **)&runs->run, &runs->room, runs->n + 1, sizeof(*runs->run));
+	if (ret) {
+		runs->grains -= count;
+		return ret;
+	}
+	memmove(&runs->run[at + 1], &runs->run[at], (runs->n - at) * sizeof(*runs->run));
+	runs->run[at] = (struct cdx_run){start, count};
+	runs->n++;
+	return 0;
+}
+
+void cdx_runs_remove(struct cdx_runs *runs, size_t index)
+{
+	runs->grains -= runs->run[index].count;
+	runs->n--;
+	memmove(&runs->run[index], &runs->run[index + 1], (runs->n - index) * sizeof(*runs->run));
+}
+
+int cdx_limbo_list_add(struct cdx_limbo_list *list, const struct cdx_limbo_entry *entry)
+{
+	int ret = make_room((void **)&list->entry, &list->room, list->n + 1, sizeof(*list->entry));
+
+	if (!ret)
+		list->entry[list->n++] = *entry;
+	return ret;
+}
+
+void cdx_limbo_list_remove(struct cdx_limbo_list *list, size_t index)
+{
+	list->entry[index] = list->entry[--list->n];
+}
+
+/* ---- decoding ----------------------------------------------------------------------- */
+
+void cdx_limbo_decode(struct cdx_limbo_entry *entry, const struct cdx_disk_limbo *disk)
+{
+	bool tree = disk->type == CDX_LIMBO_TREE;
+
+	*entry = (struct cdx_limbo_entry){
+		.transaction = get64(disk->transaction),
+		.address = get64(disk->address),
+		.count = tree ? 1 : get32(disk->count_or_crc),
+		.crc = tree ? get32(disk->count_or_crc) : 0,
+		.type = disk->type,
+		.kind = disk->kind,
+		.level = disk->level,
+	};
+}
+
+void cdx_limbo_encode(const struct cdx_limbo_entry *entry, struct cdx_disk_limbo *disk)
+{
+	*disk = (struct cdx_disk_limbo){
+		.transaction = put64(entry->transaction),
+		.address = put64(entry->address),
+		.count_or_crc = put32(entry->type == CDX_LIMBO_TREE ? entry->crc : (uint32_t)entry->count),
+		.type = entry->type,
+		.kind = entry->kind,
+		.level = entry->level,
+	};
+}
+
+bool cdx_limbo_entry_possible(const struct cdx_limbo_entry *entry, const struct cdx_super *super,
+			      uint64_t newest)
+{
+	if (entry->transaction > newest || !cdx_super_allocatable(super, entry->address, entry->count))
+		return false;
+	if (entry->type == CDX_LIMBO_TREE)
+		return entry->kind == CDX_KIND_EXTENT && entry->level <= CDX_MAX_LEVEL;
+	return entry->type == CDX_LIMBO_RUN || entry->type == CDX_LIMBO_DROP;
+}
+
+static int decode_ref(struct cdx_ref *ref, const struct cdx_super *super, const struct cdx_disk_ref *disk)
+{
+	*ref = cdx_ref_decode(disk);
+	if (ref->level > CDX_MAX_LEVEL)
+		return -EUCLEAN;
+	if (ref->address && !cdx_super_allocatable(super, ref->address, 1))
+		return -EUCLEAN;
+	return 0;
+}
+
+static int decode_runs(struct cdx_runs *runs, const struct cdx_super *super, const struct cdx_disk_run *disk,
+		       size_t n)
+{
+	int ret = make_room((void **)&runs->run, &runs->room, n, sizeof(*runs->run));
+
+	if (ret)
+		return ret;
+	runs->n = 0;
+	runs->grains = 0;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t start = get64(disk[i].start), count = get64(disk[i].count);
+
+		if (!cdx_super_allocatable(super, start, count))
+			return -EUCLEAN;
+		ret = cdx_runs_add(runs, start, count);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int decode_limbo(struct cdx_limbo_list *list, const struct cdx_super *super, uint64_t newest,
+			const struct cdx_disk_limbo *disk, size_t n)
+{
+	int ret = make_room((void **)&list->entry, &list->room, n, sizeof(*list->entry));
+
+	if (ret)
+		return ret;
+	for (list->n = 0; list->n < n; list->n++) {
+		cdx_limbo_decode(&list->entry[list->n], &disk[list->n]);
+		if (!cdx_limbo_entry_possible(&list->entry[list->n], super, newest))
+			return -EUCLEAN;
+	}
+	return 0;
+}
+
+int cdx_record_decode(struct cdx_record *record, const struct cdx_super *super,
+		      const struct cdx_disk_commit *slot)
+{
+	const struct cdx_disk_run *pool = (const struct cdx_disk_run *)(slot + 1);
+	const struct cdx_disk_run *window = pool + get16(slot->n_pool);
+	const struct cdx_disk_limbo *limbo = (const struct cdx_disk_limbo *)(window + get16(slot->n_window));
+	int ret;
+
+	record->transaction = get64(slot->transaction);
+	record->next_inode = get64(slot->next_inode);
+	record->inodes = get64(slot->inodes);
+	record->free_grains = get64(slot->free_grains);
+	record->next_nonce = get64(slot->next_nonce);
+	if (get64(slot->snapshots.address) || record->free_grains > super->grains)
+		return -EUCLEAN;
+	ret = decode_ref(&record->fs, super, &slot->fs);
+	if (!ret)
+		ret = decode_ref(&record->space, super, &slot->space);
+	if (!ret)
+		ret = decode_ref(&record->limbo, super, &slot->limbo);
+	if (!ret)
+		ret = decode_ref(&record->staging, super, &slot->staging);
+	if (!ret)
+		ret = decode_runs(&record->pool, super, pool, get16(slot->n_pool));
+	if (!ret)
+		ret = decode_runs(&record->window, super, window, get16(slot->n_window));
+	if (!ret)
+		ret = decode_limbo(&record->list, super, record->transaction, limbo, get16(slot->n_limbo));
+	return ret;
+}
+
+static struct cdx_disk_run *encode_runs(struct cdx_disk_run *disk, const struct cdx_runs *runs)
+{
+	for (size_t i = 0; i < runs->n; i++, disk++) {
+		disk->start = put64(runs->run[i].start);
+		disk->count = put64(runs->run[i].count);
+	}
+	return disk;
+}
+
+size_t cdx_record_encode(const struct cdx_record *record, const struct cdx_super *super,
+			 struct cdx_disk_commit *slot)
+{
+	struct cdx_disk_run *runs = (struct cdx_disk_run *)(slot + 1);
+	struct cdx_disk_limbo *limbo;
+	size_t length;
+
+	memset(slot, 0, sizeof(*slot));
+	slot->n_pool = put16((uint16_t)record->pool.n);
+	slot->n_window = put16((uint16_t)record->window.n);
+	slot->n_limbo = put16((uint16_t)record->list.n);
+	slot->transaction = put64(record->transaction);
+	slot->next_inode = put64(record->next_inode);
+	slot->inodes = put64(record->inodes);
+	slot->free_grains = put64(record->free_grains);
+	slot->next_nonce = put64(record->next_nonce);
+	cdx_ref_encode(&slot->fs, &record->fs);
+	cdx_ref_encode(&slot->space, &record->space);
+	cdx_ref_encode(&slot->limbo, &record->limbo);
+	cdx_ref_encode(&slot->staging, &record->staging);
+	runs = encode_runs(runs, &record->pool);
+	runs = encode_runs(runs, &record->window);
+	limbo = (struct cdx_disk_limbo *)runs;
+	for (size_t i = 0; i < record->list.n; i++)
+		cdx_limbo_encode(&record->list.entry[i], limbo++);
+	length = (size_t)((unsigned char *)limbo - (unsigned char *)slot);
+	cdx_slot_seal(super, slot, length);
+	return length;
+}
+
+/* ---- slots ------------------------------------------------------------------------------ */
+
+int cdx_slots_read(const struct cdx_pmem *pm, const struct cdx_super *super, struct cdx_slots *slots)
+{
+	int ret, failed = 0;
+
+	for (int parity = 0; parity < 2; parity++) {
+		for (int mirror = 0; mirror < 2; mirror++) {
+			union cdx_slot *slot = &slots->copy[parity][mirror];
+
+			ret = cdx_pmem_read(pm, cdx_slot_offset(super, parity, mirror), slot, sizeof(*slot));
+			slots->valid[parity][mirror] = !ret && cdx_slot_valid(super, &slot->commit, parity);
+			failed = ret ? ret : failed;
+		}
+	}
+	return cdx_slots_newest(slots) ? 0 : failed ? failed : -EUCLEAN;
+}
+
+const union cdx_slot *cdx_slots_newest(const struct cdx_slots *slots)
+{
+	const union cdx_slot *newest = NULL;
+
+	for (int i = 0; i < 4; i++) {
+		const union cdx_slot *slot = &slots->copy[i / 2][i % 2];
+
+		if (slots->valid[i / 2][i % 2] &&
+		    (!newest || get64(slot->commit.transaction) > get64(newest->commit.transaction)))
+			newest = slot;
+	}
+	return newest;
+}

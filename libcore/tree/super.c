@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "tree/super.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "base/err.h"
+
+static bool power_of_two(uint64_t value)
+{
+	return value && !(value & (value - 1));
+}
+
+int cdx_super_derive(struct cdx_super *super)
+{
+	le64 seed = put64(super->seed);
+
+	if (!power_of_two(super->block_size) || super->block_size < CDX_MIN_BLOCK_SIZE ||
+	    super->block_size > CDX_MAX_BLOCK_SIZE)
+		return -EINVAL;
+	if (!power_of_two(super->node_size) || super->node_size < CDX_MIN_NODE_SIZE ||
+	    super->node_size > CDX_MAX_NODE_SIZE)
+		return -EINVAL;
+	if (super->size % super->block_size || super->size >= CDX_MAX_IMAGE)
+		return -EINVAL;
+	super->block_shift = (unsigned int)__builtin_ctz(super->block_size);
+	super->grain_shift = (unsigned int)__builtin_ctz(super->node_size);
+	super->grains_per_block_shift = super->block_shift - super->grain_shift;
+	super->blocks = super->size >> super->block_shift;
+	super->grains = super->size >> super->grain_shift;
+	super->head_grains = ((CDX_SUPER_SIZE + 2 * CDX_SLOT_SIZE + super->block_size - 1) &
+			      ~(uint64_t)(super->block_size - 1)) >> super->grain_shift;
+	if (super->grains < 3 * super->head_grains)
+		return -EINVAL;
+	super->crc_seed = cdx_crc32c(cdx_crc32c(0, super->uuid, sizeof(super->uuid)), &seed, sizeof(seed));
+	return 0;
+}
+
+void cdx_super_encode(const struct cdx_super *super, struct cdx_disk_super *disk)
+{
+	memset(disk, 0, sizeof(*disk));
+	memcpy(disk->magic, CDX_SUPER_MAGIC, sizeof(disk->magic));
+	disk->version = put32(CDX_VERSION);
+	disk->block_size = put32(super->block_size);
+	disk->node_size = put32(super->node_size);
+	disk->size = put64(super->size);
+	disk->compat = put64(super->compat);
+	disk->ro_compat = put64(super->ro_compat);
+	disk->incompat = put64(super->incompat);
+	memcpy(disk->uuid, super->uuid, sizeof(disk->uuid));
+	disk->seed = put64(super->seed);
+	memcpy(disk->label, super->label, sizeof(disk->label));
+	disk->created = put64(super->created);
+	disk->crc = put32(cdx_crc32c(0, disk, offsetof(struct cdx_disk_super, crc)));
+}
+
+int cdx_super_decode(struct cdx_super *super, const struct cdx_disk_super *disk, const char *name,
+		     struct cowdax_error *error)
+{
+	if (memcmp(disk->magic, CDX_SUPER_MAGIC, sizeof(disk->magic)) != 0)
+		return cdx_error(error, -EINVAL, "%s: not a cowdax filesystem", name);
+	if (get32(disk->crc) != cdx_crc32c(0, disk, offsetof(struct cdx_disk_super, crc)))
+		return cdx_error(error, -EUCLEAN, "%s: superblock is damaged (checksum)", name);
+	if (get32(disk->version) != CDX_VERSION)
+		return cdx_error(error, -ENOTSUP, "%s: format version %" PRIu32 ", this program knows %d",
+				 name, get32(disk->version), CDX_VERSION);
+	if (get64(disk->incompat))
+		return cdx_error(error, -ENOTSUP, "%s: has features this program does not know (%#" PRIx64 ")",
+				 name, get64(disk->incompat));
+	memset(super, 0, sizeof(*super));
+	super->block_size = get32(disk->block_size);
+	super->node_size = get32(disk->node_size);
+	super->size = get64(disk->size);
+	super->compat = get64(disk->compat);
+	super->ro_compat = get64(disk->ro_compat);
+	super->incompat = get64(disk->incompat);
+	memcpy(super->uuid, disk->uuid, sizeof(super->uuid));
+	super->seed = get64(disk->seed);
+	memcpy(super->label, disk->label, sizeof(super->label));
+	super->created = get64(disk->created);
+	if (cdx_super_derive(super))
+		return cdx_error(error, -EUCLEAN, "%s: superblock is damaged (geometry)", name);
+	return 0;
+}
+
+int cdx_super_read(const struct cdx_device *device, bool backup, struct cdx_super *super,
+		   const char *name, struct cowdax_error *error)
+{
+	struct cdx_disk_super disk;
+	uint64_t offset = 0;
+	int ret;
+
+	if (backup) {
+		if (device->size < CDX_SUPER_SIZE)
+			return cdx_error(error, -EINVAL, "%s: not a cowdax filesystem", name);
+		offset = (device->size & ~(uint64_t)(CDX_MIN_BLOCK_SIZE - 1)) - CDX_SUPER_SIZE;
+	}
+	ret = cdx_device_pread(device, offset, &disk, sizeof(disk));
+	if (ret == -ENODATA)
+		return cdx_error(error, -EINVAL, "%s: not a cowdax filesystem (too short)", name);
+	if (ret)
+		return cdx_error_errno(error, ret, name);
+	ret = cdx_super_decode(super, &disk, name, error);
+	if (ret)
+		return ret;
+	if (super->size > device->size)
+		return cdx_error(error, -EUCLEAN,
+				 "%s: truncated: the filesystem has %" PRIu64 " bytes, the image only %" PRIu64,
+				 name, super->size, device->size);
+	return 0;
+}
+
+uint64_t cdx_slot_offset(const struct cdx_super *super, int parity, bool mirror)
+{
+	uint64_t slot = (uint64_t)parity * CDX_SLOT_SIZE;
+
+	if (mirror)
+		return super->size - CDX_SUPER_SIZE - 2 * CDX_SLOT_SIZE + slot;
+	return CDX_SUPER_SIZE + slot;
+}
+
+static uint32_t slot_crc(const struct cdx_super *super, const struct cdx_disk_commit *slot, size_t length)
+{
+	return cdx_crc32c(super->crc_seed, (const unsigned char *)slot + 8, length - 8);
+}
+
+bool cdx_slot_valid(const struct cdx_super *super, const struct cdx_disk_commit *slot, int parity)
+{
+	size_t length = get32(slot->length);
+	size_t needed = sizeof(*slot) +
+			sizeof(struct cdx_disk_run) * ((size_t)get16(slot->n_pool) + get16(slot->n_window)) +
+			sizeof(struct cdx_disk_limbo) * get16(slot->n_limbo);
+
+	if (get32(slot->magic) != CDX_SLOT_MAGIC)
+		return false;
+	if (length < sizeof(*slot) || length > CDX_SLOT_SIZE || length != needed)
+		return false;
+	if ((int)(get64(slot->transaction) & 1) != parity || get64(slot->transaction) < CDX_FIRST_TRANSACTION ||
+	    get64(slot->transaction) > CDX_LAST_TRANSACTION)
+		return false;
+	return get32(slot->crc) == slot_crc(super, slot, length);
+}
+
+void cdx_slot_seal(const struct cdx_super *super, struct cdx_disk_commit *slot, size_t length)
+{
+	slot->magic = put32(CDX_SLOT_MAGIC);
+	slot->length = put32((uint32_t)length);
+	slot->crc = put32(slot_crc(super, slot, length));
+}
+
+/* The finalizer of SplitMix64 (Steele, Lea and Flood, 2014). */
+static uint64_t mix(uint64_t value)
+{
+	value = (value ^ (value >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	value = (value ^ (value >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return value ^ (value >> 31);
+}
+
+uint32_t cdx_node_crc(const struct cdx_super *super, const struct cdx_disk_node *node, size_t used)
+{
+	uint64_t place = mix(get64(node->address) ^ mix(get64(node->birth)));
+
+	return cdx_crc32c(super->crc_seed ^ (uint32_t)place, (const unsigned char *)node + 8, used - 8);
+}
+
+bool cdx_super_allocatable(const struct cdx_super *super, uint64_t start, uint64_t count)
+{
+	uint64_t low = super->head_grains, high = super->grains - super->head_grains;
+
+	return count && start >= low && start < high && count <= high - start;
+}

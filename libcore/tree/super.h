@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The image's identity and its commit slots: FORMAT 1 to 4. */
+#ifndef CDX_SUPER_H
+#define CDX_SUPER_H
+
+#include "pmem/device.h"
+#include "tree/ondisk.h"
+
+/* The decoded superblock and what follows from it. */
+struct cdx_super {
+	uint32_t block_size, node_size;
+	unsigned int block_shift, grain_shift;
+	unsigned int grains_per_block_shift;
+	uint64_t size;			/* bytes */
+	uint64_t blocks, grains;
+	uint64_t head_grains;		/* grains of the head region, and of the tail region */
+	uint64_t compat, ro_compat, incompat;
+	uint8_t uuid[16];
+	uint64_t seed;
+	uint8_t label[64];
+	uint64_t created;
+	uint32_t crc_seed;		/* CRC32C of uuid and seed: start every other checksum with it */
+};
+
+/* Check and decode; -EUCLEAN, -EINVAL (foreign) or -ENOTSUP with a reason in @error. */
+int cdx_super_decode(struct cdx_super *super, const struct cdx_disk_super *disk, const char *name,
+		     struct cowdax_error *error);
+void cdx_super_encode(const struct cdx_super *super, struct cdx_disk_super *disk);
+/* Fill in the derived fields; -EINVAL when the geometry is not allowed. */
+int cdx_super_derive(struct cdx_super *super);
+/* Read the primary (or the backup) superblock of an opened, unmapped device. */
+int cdx_super_read(const struct cdx_device *device, bool backup, struct cdx_super *super,
+		   const char *name, struct cowdax_error *error);
+
+/* Where slot @parity (0 or 1) lies, bytes. */
+uint64_t cdx_slot_offset(const struct cdx_super *super, int parity, bool mirror);
+/* Whether @slot (CDX_SLOT_SIZE bytes) is a valid record for slot @parity. */
+bool cdx_slot_valid(const struct cdx_super *super, const struct cdx_disk_commit *slot, int parity);
+/* Set magic, length and crc. */
+void cdx_slot_seal(const struct cdx_super *super, struct cdx_disk_commit *slot, size_t length);
+/*
+ * The checksum of a node of @used bytes (FORMAT 6.1).  It starts from a mixture
+ * of address and birth: CRCs are linear, and with a plain seed a child's and its
+ * parent's changes can cancel out, so that two parents written at one address in
+ * two transactions have one CRC and name different children (R8).
+ */
+uint32_t cdx_node_crc(const struct cdx_super *super, const struct cdx_disk_node *node, size_t used);
+/* Whether grains [start, start + count) lie between head and tail region. */
+bool cdx_super_allocatable(const struct cdx_super *super, uint64_t start, uint64_t count);
+
+#endif

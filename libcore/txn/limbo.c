@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "txn/limbo.h"
+
+#include <stdlib.h>
+
+#define MAX_ENTRY_GRAINS UINT32_MAX
+/* Runs of one count that a dropped range may have before it is put off as a DROP. */
+#define MAX_PIECES 8
+
+/* ---- dropping --------------------------------------------------------------------- */
+
+static int add_entry(struct cdx_txn *txn, const struct cdx_limbo_entry *entry)
+{
+	struct cdx_limbo_list *list = &txn->record.list;
+
+	/* Neighbours are dropped one after the other. */
+	for (size_t i = list->n; i-- > 0 && list->n - i <= 8;) {
+		struct cdx_limbo_entry *have = &list->entry[i];
+
+		if (have->transaction != entry->transaction || have->type != CDX_LIMBO_RUN ||
+		    entry->type != CDX_LIMBO_RUN)
+			continue;
+		if (entry->count + have->count > MAX_ENTRY_GRAINS)
+			continue;
+		if (have->address + have->count == entry->address) {
+			have->count += entry->count;
+			return 0;
+		}
+		if (entry->address + entry->count == have->address) {
+			have->address = entry->address;
+			have->count += entry->count;
+			return 0;
+		}
+	}
+	return cdx_limbo_list_add(list, entry);
+}
+
+static int add_grains(struct cdx_txn *txn, uint8_t type, uint64_t start, uint64_t count)
+{
+	while (count) {
+		struct cdx_limbo_entry entry = {
+			.transaction = txn->record.transaction,
+			.address = start,
+			.count = count < MAX_ENTRY_GRAINS ? count : MAX_ENTRY_GRAINS & ~UINT64_C(127),
+			.type = type,
+		};
+		int ret = add_entry(txn, &entry);
+
+		if (ret)
+			return ret;
+		start += entry.count;
+		count -= entry.count;
+	}
+	return 0;
+}
+
+int cdx_limbo_add_run(struct cdx_txn *txn, uint64_t start, uint64_t count)
+{
+	return add_grains(txn, CDX_LIMBO_RUN, start, count);
+}
+
+/* Drop up to @pieces runs of one count off the front of a range. */
+static int drop_pieces(struct cdx_txn *txn, uint64_t *start, uint64_t *count, int pieces)
+{
+	while (*count && pieces--) {
+		uint64_t references, end, part;
+		int ret;
+
+		ret = cdx_space_count(&txn->space, *start, &references, &end);
+		if (ret)
+			return ret;
+		if (references == 0)
+			return -EUCLEAN;
+		part = end - *start < *count ? end - *start : *count;
+		ret = references > 1 ? cdx_space_unshare(&txn->space, *start, part) :
+				       cdx_limbo_add_run(txn, *start, part);
+		if (ret)
+			return ret;
+		*start += part;
+		*count -= part;
+	}
+	return 0;
+}
+
+/* Whether @transaction has an entry for @address already: keys are unique. */
+static int is_taken(struct cdx_txn *txn, uint64_t transaction, uint64_t address)
+{
+	struct cdx_key key = {{transaction, address}};
+	const struct cdx_limbo_list *list = &txn->record.list;
+	struct cdx_cursor cursor;
+	int ret;
+
+	for (size_t i = 0; i < list->n; i++)
+		if (list->entry[i].transaction == key.word[0] && list->entry[i].address == address)
+			return 1;
+	ret = cdx_cursor_seek(&cursor, &txn->limbo, &key);
+	if (ret > 0)
+		ret = cdx_cursor_at_item(&cursor) &&
+		      cdx_key_compare(2, cdx_cursor_item(&cursor), &key) == 0;
+	cdx_cursor_end(&cursor);
+	return ret;
+}
+
+/*
+ * Drop at least @pieces off the front of a range, so that what is left can be an
+ * entry of @transaction: a range dropped twice in one transaction is put off
+ * from different places.
+ */
+static int drop_front(struct cdx_txn *txn, uint64_t transaction, uint64_t *start, uint64_t *count, int pieces)
+{
+	int ret;
+
+	do {
+		ret = drop_pieces(txn, start, count, pieces);
+		if (!ret && *count)
+			ret = is_taken(txn, transaction, *start);
+	} while (ret > 0);
+	return ret;
+}
+
+static int drop_data(struct cdx_txn *txn, uint64_t start, uint64_t count)
+{
+	int ret = drop_front(txn, txn->record.transaction, &start, &count, MAX_PIECES);
+
+	return ret ? ret : add_grains(txn, CDX_LIMBO_DROP, start, count);
+}
+
+static int drop_tree(struct cdx_txn *txn, const struct cdx_pointer *pointer)
+{
+	struct cdx_limbo_entry entry = {
+		.transaction = txn->record.transaction,
+		.address = pointer->start,
+		.count = 1,
+		.crc = pointer->crc,
+		.type = CDX_LIMBO_TREE,
+		.kind = pointer->kind,
+		.level = pointer->level,
+	};
+	uint64_t references, end;
+	int ret;
+
+	ret = cdx_space_count(&txn->space, pointer->start, &references, &end);
+	if (ret)
+		return ret;
+	if (references == 0)
+		return -EUCLEAN;
+	if (references > 1)
+		return cdx_space_unshare(&txn->space, pointer->start, 1);
+	return add_entry(txn, &entry);
+}
+
+int cdx_limbo_drop(struct cdx_txn *txn, const struct cdx_pointer *pointer)
+{
+	if (pointer->data)
+		return drop_data(txn, pointer->start, pointer->count);
+	return drop_tree(txn, pointer);
+}
+
+/* ---- undoing ------------------------------------------------------------------------- */
+
+static int drop_child(void *arg, const struct cdx_pointer *pointer)
+{
+	return cdx_limbo_drop(arg, pointer);
+}
+
+/* FORMAT 5: hand the node's pointers on, and its own grain to limbo. */
+static int undo_tree(struct cdx_txn *txn, const struct cdx_limbo_entry *entry)
+{
+	struct cdx_node *node;
+	int ret;
+
+	ret = cdx_node_get(&txn->nodes, entry->address, entry->crc, entry->kind, entry->level, &node);
+	if (ret)
+		return ret;
+	ret = cdx_node_pointers(&txn->nodes, node, drop_child, txn);
+	cdx_node_put(&txn->nodes, node);
+	return ret ? ret : cdx_limbo_add_run(txn, entry->address, 1);
+}
+
+static int undo_drop(struct cdx_txn *txn, const struct cdx_limbo_entry *entry)
+{
+	struct cdx_limbo_entry rest = *entry;
+	int ret = drop_front(txn, entry->transaction, &rest.address, &rest.count, 4 * MAX_PIECES);
+
+	if (ret || !rest.count)
+		return ret;
+	return cdx_limbo_list_add(&txn->record.list, &rest);	/* under its own T still */
+}
+
+/* 1; 0 when it had better wait: then it stays an entry, as it was. */
+static int undo(struct cdx_txn *txn, const struct cdx_limbo_entry *entry, bool insist)
+{
+	int ret;
+
+	if (entry->type == CDX_LIMBO_RUN)
+		return cdx_alloc_give_back(txn, entry->address, entry->count, insist);
+	ret = entry->type == CDX_LIMBO_TREE ? undo_tree(txn, entry) : undo_drop(txn, entry);
+	return ret ? ret : 1;
+}
+
+/* Taking trees apart costs nodes before it yields any: leave what removals need. */
+static bool can_expand(const struct cdx_txn *txn, int budget)
+{
+	return budget > 0 &&
+	       txn->record.pool.grains > txn->nodes.dirty_count + txn->reserve / 2 + 2 * CDX_LEVELS;
+}
+
+/* Runs first: they cost nothing and may pay for the rest. */
+static int drain_list(struct cdx_txn *txn, uint64_t limit, int *budget, bool runs)
+{
+	struct cdx_limbo_list *list = &txn->record.list;
+
+	for (size_t i = list->n; i-- > 0;) {
+		struct cdx_limbo_entry entry = list->entry[i];
+		int ret;
+
+		if (entry.transaction > limit || (entry.type == CDX_LIMBO_RUN) != runs)
+			continue;
+		if (!runs && !can_expand(txn, *budget))
+			break;
+		ret = undo(txn, &entry, false);
+		if (ret < 0)
+			return ret;
+		if (ret == 0)
+			continue;
+		/* New entries went to the end: this one is still where it was. */
+		cdx_limbo_list_remove(list, i);
+		if (!runs)
+			--*budget;
+	}
+	return 0;
+}
+
+/* The newest entry of the tree that may be undone: so trees are taken apart depth first. */
+static int find_in_tree(struct cdx_txn *txn, uint64_t limit, struct cdx_limbo_entry *entry)
+{
+	struct cdx_key key = {{limit, UINT64_MAX}};
+	struct cdx_cursor cursor;
+	int ret;
+
+	ret = cdx_cursor_seek(&cursor, &txn->limbo, &key);
+	if (ret > 0 && cdx_cursor_at_item(&cursor)) {
+		cdx_limbo_decode(entry, cdx_cursor_item(&cursor));
+		if (!cdx_limbo_entry_possible(entry, txn->super, txn->record.transaction))
+			ret = -EUCLEAN;
+	} else if (ret > 0) {
+		ret = 0;
+	}
+	cdx_cursor_end(&cursor);
+	return ret;
+}
+
+/* Take that entry out of the tree: 1, 0 when there is none. */
+static int take_from_tree(struct cdx_txn *txn, uint64_t limit, struct cdx_limbo_entry *entry)
+{
+	int ret = find_in_tree(txn, limit, entry);
+	struct cdx_key key;
+
+	if (ret <= 0)
+		return ret;
+	key = (struct cdx_key){{entry->transaction, entry->address}};
+	ret = cdx_tree_delete(&txn->limbo, &key);
+	return ret ? ret : 1;
+}
+
+int cdx_limbo_drain(struct cdx_txn *txn, uint64_t limit, int budget)
+{
+	struct cdx_limbo_entry entry;
+	int ret;
+
+	ret = drain_list(txn, limit, &budget, true);
+	if (!ret)
+		ret = drain_list(txn, limit, &budget, false);
+	while (!ret && txn->record.limbo.address && cdx_alloc_wants_grains(txn) && can_expand(txn, budget--)) {
+		ret = take_from_tree(txn, limit, &entry);
+		if (ret == 0)
+			break;
+		if (ret > 0)
+			ret = undo(txn, &entry, true);
+		ret = ret < 0 ? ret : 0;
+	}
+	return ret;
+}
+
+/* ---- undoing all ------------------------------------------------------------------------ */
+
+static int by_address(const void *a, const void *b)
+{
+	const struct cdx_run *left = a, *right = b;
+
+	return left->start < right->start ? -1 : left->start > right->start;
+}
+
+/*
+ * Give many runs back in the order of their addresses, neighbours as one: each
+ * leaf of the space tree is changed once for all that lies in it.
+ */
+static int release_sorted(struct cdx_txn *txn, struct cdx_run *runs, size_t n)
+{
+	int ret = 0;
+
+	qsort(runs, n, sizeof(*runs), by_address);
+	for (size_t i = 0; i < n && ret >= 0;) {
+		struct cdx_run run = runs[i++];
+
+		while (i < n && runs[i].start == run.start + run.count)
+			run.count += runs[i++].count;
+		ret = cdx_alloc_give_back(txn, run.start, run.count, true);
+	}
+	return ret < 0 ? ret : 0;
+}
+
+/* The next entry to undo, out of the list while that has any, then of the tree. */
+static int take_any(struct cdx_txn *txn, uint64_t limit, size_t *at, struct cdx_limbo_entry *entry)
+{
+	struct cdx_limbo_list *list = &txn->record.list;
+
+	while (*at > 0) {
+		if (list->entry[--*at].transaction > limit)
+			continue;
+		*entry = list->entry[*at];
+		cdx_limbo_list_remove(list, *at);
+		return 1;
+	}
+	return txn->record.limbo.address ? take_from_tree(txn, limit, entry) : 0;
+}
+
+int cdx_limbo_drain_hard(struct cdx_txn *txn, uint64_t limit, int budget)
+{
+	struct cdx_run *runs = malloc((size_t)budget * sizeof(*runs));
+	size_t at = txn->record.list.n, n = 0;
+	struct cdx_limbo_entry entry;
+	int expanded = 0, ret = 0;
+
+	if (!runs)
+		return -ENOMEM;
+	while (budget-- > 0 && (ret = take_any(txn, limit, &at, &entry)) > 0) {
+		if (entry.type == CDX_LIMBO_RUN) {
+			runs[n++] = (struct cdx_run){entry.address, entry.count};
+			continue;
+		}
+		ret = undo(txn, &entry, true);
+		if (ret < 0)
+			break;
+		expanded++;
+		budget -= 3;
+	}
+	if (ret >= 0)
+		ret = release_sorted(txn, runs, n);
+	free(runs);
+	return ret < 0 ? ret : expanded;
+}
+
+/* ---- the tree ---------------------------------------------------------------------------- */
+
+bool cdx_limbo_empty(const struct cdx_txn *txn)
+{
+	return !txn->record.list.n && !txn->record.limbo.address;
+}
+
+int cdx_limbo_spill(struct cdx_txn *txn)
+{
+	struct cdx_limbo_list *list = &txn->record.list;
+	size_t kept = CDX_MAX_RECORD_LIMBO / 2;
+	int ret;
+
+	if (list->n <= CDX_MAX_RECORD_LIMBO)
+		return 0;
+	while (list->n > kept) {
+		struct cdx_disk_limbo disk;
+		size_t oldest = 0;
+
+		/* Inserting may add entries of this transaction at the end. */
+		for (size_t i = 1; i < list->n && list->n < 4 * CDX_MAX_RECORD_LIMBO; i++)
+			if (list->entry[i].transaction < list->entry[oldest].transaction)
+				oldest = i;
+		cdx_limbo_encode(&list->entry[oldest], &disk);
+		cdx_limbo_list_remove(list, oldest);
+		ret = cdx_tree_insert(&txn->limbo, &disk, sizeof(disk));
+		if (ret)
+			return ret == -EEXIST ? -EUCLEAN : ret;
+	}
+	return 0;
+}
+
+int cdx_limbo_walk(struct cdx_txn *txn, cdx_limbo_fn *fn, void *arg)
+{
+	struct cdx_key key = {{0}};
+	struct cdx_cursor cursor;
+	int ret = 0;
+
+	for (size_t i = 0; i < txn->record.list.n && !ret; i++)
+		ret = fn(arg, &txn->record.list.entry[i]);
+	if (ret)
+		return ret;
+	ret = cdx_cursor_seek(&cursor, &txn->limbo, &key);
+	if (ret > 0 && !cdx_cursor_at_item(&cursor))
+		ret = cdx_cursor_next(&cursor);
+	for (; ret > 0; ret = cdx_cursor_next(&cursor)) {
+		struct cdx_limbo_entry entry;
+
+		cdx_limbo_decode(&entry, cdx_cursor_item(&cursor));
+		ret = cdx_limbo_entry_possible(&entry, txn->super, txn->record.transaction) ?
+		      fn(arg, &entry) : -EUCLEAN;
+		if (ret)
+			break;
+	}
+	cdx_cursor_end(&cursor);
+	return ret;
+}
