@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/parse.h"
+#include "lib/run.h"
 #include "lib/shell_words.h"
 #include "verbs.h"
 
@@ -86,16 +88,16 @@ static int run_verb(struct cli *cli, struct script *script, int word_count)
 				script->words[0]);
 	snprintf(line.prefix, sizeof(line.prefix), "%s: line %lu: %s", cli->verb->program,
 		 script->number, line.verb->name);
-	ret = cli_parse(&line, word_count, script->words);
+	ret = parse_command_line(&line, word_count, script->words);
 	if (ret == EINVAL) {
-		cli_release(&line);
+		run_release(&line);
 		return EXIT_FAILURE;
 	}
-	ret = ret ? cli_fail_errno(&line, -ret, "command line") : cli_execute(&line);
+	ret = ret ? cli_fail_errno(&line, -ret, "command line") : run_command(&line);
 	if (ret < 0)
 		cli_fail(cli, ret, "line %lu: %s: %s", script->number, line.verb->name,
 			 line.error.text);
-	cli_release(&line);
+	run_release(&line);
 	return ret;
 }
 
@@ -148,7 +150,7 @@ static int run(struct cli *cli)
 		return cli_fail_errno(cli, -ENOMEM, "the script");
 	ret = open_script(cli, script);
 	if (!ret)
-		ret = args->atomic || cli->dry_run ? cli_in_transaction(cli, run_lines) :
+		ret = args->atomic || cli->dry_run ? run_in_transaction(cli, run_lines) :
 						     run_lines(cli);
 	if (script->file && script->file != stdin)
 		fclose(script->file);

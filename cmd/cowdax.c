@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* cowdax VERB: becomes the program cowdax-VERB. */
+#include <argp.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/cli.h"
+#include "cowdax.h"
+#include "lib/streams.h"
 
 static const char summary[] =
 	"Work on a copy-on-write filesystem image on persistent memory, without mounting it."
@@ -81,7 +84,7 @@ int main(int argc, char **argv)
 	char folder[PATH_MAX], name[NAME_MAX], **command = NULL;
 	const char *program, *verb;
 
-	cli_start("cowdax", 2, EXIT_FAILURE);
+	streams_start("cowdax", 2, EXIT_FAILURE);
 	argv[0] = (char[]){ "cowdax" };
 	argp_program_version_hook = print_version;
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &command);

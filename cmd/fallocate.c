@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* cowdax-fallocate: preallocate, punch, zero and unshare ranges of a file. */
+#include "lib/change.h"
 #include "verbs.h"
 
 struct arguments {
@@ -48,7 +49,7 @@ static enum cowdax_fallocate_mode chosen_mode(const struct arguments *args)
 
 static bool wants_transaction(struct cli *cli)
 {
-	return chosen_mode(cli->arguments) == COWDAX_FALLOCATE_UNWRITTEN && cli_creates_file(cli);
+	return chosen_mode(cli->arguments) == COWDAX_FALLOCATE_UNWRITTEN && change_creates_file(cli);
 }
 
 static int run(struct cli *cli)
@@ -59,9 +60,9 @@ static int run(struct cli *cli)
 	uint64_t inode;
 	int ret;
 
-	report_start(cli, path);
+	change_start(cli, path);
 	if (mode == COWDAX_FALLOCATE_UNWRITTEN)
-		ret = cli_lookup_or_create(cli, path, &inode);
+		ret = change_lookup_or_create(cli, path, &inode);
 	else
 		ret = cowdax_lookup(cli->fs, path, &inode, &cli->error);
 	if (ret)
@@ -84,5 +85,5 @@ const struct cli_verb fallocate_verb = {
 	.check = check,
 	.wants_transaction = wants_transaction,
 	.run = run,
-	.report = report_data,
+	.report = change_report_data,
 };

@@ -11,6 +11,7 @@
 
 #include "lib/fsck_report.h"
 #include "lib/number.h"
+#include "lib/streams.h"
 #include "verbs.h"
 
 /* Exit bits of fsck(8) that are used here. */
@@ -140,7 +141,7 @@ static int finish(struct cli *cli, const struct arguments *args,
 	if (summary->clean)
 		return EXIT_SUCCESS;
 	if (args->safe_repairs || args->all_repairs)
-		cli_message(cli->prefix, "repairing is not supported yet: problems are left "
+		streams_message(cli->prefix, "repairing is not supported yet: problems are left "
 					 "uncorrected");
 	return UNCORRECTED;
 }

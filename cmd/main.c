@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The program of one command; Makemodule.am says which: -DVERB=write_verb. */
+#include "lib/run.h"
 #include "verbs.h"
 
 #ifndef VERB
@@ -8,5 +9,5 @@
 
 int main(int argc, char **argv)
 {
-	return cli_main(&VERB, argc, argv);
+	return run_main(&VERB, argc, argv);
 }

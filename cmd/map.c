@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/iomap_print.h"
 #include "lib/json.h"
 #include "verbs.h"
 
@@ -16,7 +17,7 @@ static int print_row(void *arg, const struct cowdax_extent *extent)
 	if (map->type != COWDAX_HOLE)
 		snprintf(address, sizeof(address), "%" PRIu64, map->address);
 	printf("%14" PRIu64 " %14" PRIu64 " %14s  %-9s  %-6s %10" PRIu64 "\n", map->offset,
-	       map->length, address, report_type_name(map->type), report_flags_text(map->flags),
+	       map->length, address, iomap_type_name(map->type), iomap_flags_text(map->flags),
 	       extent->references);
 	return 0;
 }
@@ -26,7 +27,7 @@ static int print_json(void *arg, const struct cowdax_extent *extent)
 	struct json *json = arg;
 
 	json_open(json, NULL, '{');
-	report_json_iomap(json, &extent->map);
+	iomap_json(json, &extent->map);
 	json_number(json, "references", extent->references);
 	json_close(json, '}');
 	return 0;

@@ -2,7 +2,7 @@
 /* cowdax-mkdir: create directories. */
 #include <limits.h>
 
-#include "lib/report.h"
+#include "lib/change.h"
 #include "verbs.h"
 
 struct arguments {
@@ -35,7 +35,7 @@ const struct cli_verb mkdir_verb = {
 	.flags = CLI_CHANGES,
 	.options = options,
 	.arguments_size = sizeof(struct arguments),
-	.wants_transaction = cli_changes_names,
+	.wants_transaction = change_of_names,
 	.run = run,
-	.report = report_names,
+	.report = change_report_names,
 };

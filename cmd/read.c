@@ -2,7 +2,9 @@
 /* cowdax-read: bytes of a file of the image to standard output. */
 #include <errno.h>
 
+#include "lib/change.h"
 #include "lib/progress.h"
+#include "lib/streams.h"
 #include "verbs.h"
 
 struct arguments {
@@ -31,7 +33,7 @@ static int to_stdout(void *arg, const void *bytes, size_t length)
 {
 	struct arguments *args = arg;
 
-	args->output_error = cli_write_stdout(bytes, length);
+	args->output_error = streams_write_stdout(bytes, length);
 	args->done += length;
 	progress_update(&args->progress, args->done, 0);
 	return args->output_error;
@@ -103,7 +105,7 @@ static int run(struct cli *cli)
 /* The table keeps out of the data's way; JSON and a dry run come instead of it. */
 static void report(struct cli *cli)
 {
-	report_print(cli, cli->dry_run ? stdout : stderr);
+	change_report_data_to(cli, cli->dry_run ? stdout : stderr);
 }
 
 const struct cli_verb read_verb = {

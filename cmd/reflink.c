@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* cowdax-reflink: let two files share their blocks. */
+#include "lib/change.h"
 #include "verbs.h"
 
 struct arguments {
@@ -23,7 +24,7 @@ static int run(struct cli *cli)
 	const struct arguments *args = cli->arguments;
 	const char *src = cli->operands[0], *dst = cli->operands[1];
 
-	report_start(cli, dst);
+	change_start(cli, dst);
 	if (!args->src_offset.given && !args->dst_offset.given && !args->length.given)
 		return cowdax_clone(cli->fs, src, dst, &cli->report.result, &cli->error);
 	return cowdax_clone_range(cli->fs, src, args->src_offset.value, dst, args->dst_offset.value,
@@ -45,5 +46,5 @@ const struct cli_verb reflink_verb = {
 	.options = options,
 	.arguments_size = sizeof(struct arguments),
 	.run = run,
-	.report = report_data,
+	.report = change_report_data,
 };

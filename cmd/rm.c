@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "lib/report.h"
+#include "lib/change.h"
 #include "verbs.h"
 
 struct arguments {
@@ -82,7 +82,7 @@ const struct cli_verb rm_verb = {
 	.options = options,
 	.arguments_size = sizeof(struct arguments),
 	.check = check,
-	.wants_transaction = cli_changes_names,
+	.wants_transaction = change_of_names,
 	.run = run,
-	.report = report_names,
+	.report = change_report_names,
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* cowdax-truncate: set the size of a file. */
+#include "lib/change.h"
 #include "verbs.h"
 
 struct arguments {
@@ -19,8 +20,8 @@ static int run(struct cli *cli)
 	uint64_t inode;
 	int ret;
 
-	report_start(cli, cli->operands[0]);
-	ret = cli_lookup_or_create(cli, cli->operands[0], &inode);
+	change_start(cli, cli->operands[0]);
+	ret = change_lookup_or_create(cli, cli->operands[0], &inode);
 	if (ret)
 		return ret;
 	return cowdax_truncate(cli->fs, inode, args->size, &cli->report.result, &cli->error);
@@ -37,7 +38,7 @@ const struct cli_verb truncate_verb = {
 	.flags = CLI_CHANGES,
 	.arguments_size = sizeof(struct arguments),
 	.check = check,
-	.wants_transaction = cli_creates_file,
+	.wants_transaction = change_creates_file,
 	.run = run,
-	.report = report_data,
+	.report = change_report_data,
 };

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/change.h"
 #include "lib/number.h"
 #include "lib/progress.h"
 #include "verbs.h"
@@ -144,7 +145,7 @@ static int run(struct cli *cli)
 		if (ret)
 			return ret;
 	}
-	report_start(cli, cli->operands[0]);
+	change_start(cli, cli->operands[0]);
 	ret = cowdax_write_stream(cli->fs, &request, &cli->report.result, &cli->error);
 	progress_end(&args->progress);
 	if (ret && args->input_error)
@@ -159,7 +160,7 @@ static void report(struct cli *cli)
 	struct arguments *args = cli->arguments;
 
 	progress_end(&args->progress);
-	report_data(cli);
+	change_report_data(cli);
 }
 
 const struct cli_verb write_verb = {

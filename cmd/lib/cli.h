@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the commands share: options, opening, transactions, messages, exit codes. */
+/* One command, one run of it, and what it says when it fails. */
 #ifndef CLI_H
 #define CLI_H
 
@@ -75,7 +75,7 @@ struct cli {
 	bool quiet, verbose, json, dry_run;
 	bool batch_line;		/* a line of a batch: IMAGE is open already */
 	bool batch_is_stdin;		/* so a line cannot read it */
-	bool in_transaction;		/* a batch's or its own: see cli_in_transaction() */
+	bool in_transaction;		/* a batch's or its own: see run_in_transaction() */
 	bool commits_early;		/* as it goes on: reported at its end */
 	struct cowdax_open_options open;
 	const char *image;
@@ -87,45 +87,21 @@ struct cli {
 	struct cowdax_error error;
 };
 
-/** main() of a command. */
-int cli_main(const struct cli_verb *verb, int argc, char **argv);
-/** Make descriptors, signals and the closing of stdout safe; first thing in main(). */
-void cli_start(const char *program, int usage_status, int failure_status);
-
-/** Parse a command line into @cli; 0, ENOMEM, or EINVAL after a message (a batch line). */
-int cli_parse(struct cli *cli, int argc, char **argv);
-/** Run the parsed command on cli->fs, in a transaction where it needs one. */
-int cli_execute(struct cli *cli);
-/** Call @run in a transaction; committed unless it fails, returns a status or it is a dry run. */
-int cli_in_transaction(struct cli *cli, int (*run)(struct cli *cli));
-/** Let go of what cli_parse() and cli_execute() acquired, but not of cli->fs. */
-void cli_release(struct cli *cli);
-
 /** Whether something is to be printed about a change. */
 bool cli_reports(const struct cli *cli);
-/** Print the report of a change that is not committed yet; 0 or -errno. */
-int cli_report(struct cli *cli);
-/** A wants_transaction(): when there are several operands, or a report but no result. */
-bool cli_changes_names(struct cli *cli);
-/** A wants_transaction(): when the file has to be created too. */
-bool cli_creates_file(struct cli *cli);
-/** The inode at @path, which is created (0644) in a transaction when it is missing. */
-int cli_lookup_or_create(struct cli *cli, const char *path, uint64_t *inode);
 
 /** Set cli->error and return @code, a negative errno. */
 int cli_fail(struct cli *cli, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /** The same with strerror(-@code) as the reason. */
 int cli_fail_errno(struct cli *cli, int code, const char *what);
+/** Write out stdout; its failure is the command's. */
+int cli_flush(struct cli *cli);
+/** Print the verb's report, unless it was printed before; 0 or -errno. */
+int cli_report(struct cli *cli);
 /** "PROGRAM: warning: …", unless --quiet. */
 void cli_warn(const struct cli *cli, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/** One line on stderr: "PREFIX: TEXT", control characters as "?". */
-void cli_message(const char *prefix, const char *text);
-/** Write out stdout; its failure is the command's. */
-int cli_flush(struct cli *cli);
-/** Write all of it to stdout, past the stdio buffer; 0 or -errno. */
-int cli_write_stdout(const void *bytes, size_t length);
 
 /** A usage error: message, then EINVAL for the parser to return. */
 error_t cli_usage(struct argp_state *state, const char *format, ...)

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Command lines: the common options, the operands, usage errors. */
+/* Command lines: the common options, the operands, and argp that takes them apart. */
+#include "parse.h"
+
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "cli.h"
-#include "number.h"
+#include "options.h"
 
-enum { OPTION_JSON = 0x100, OPTION_FS_OFFSET, OPTION_NO_WAIT, OPTION_OWN };
+enum { OPTION_JSON = 0x100, OPTION_FS_OFFSET, OPTION_NO_WAIT };
 enum { GROUP_COMMON = 1 };
 
 static const struct argp_option common_options[] = {
@@ -26,35 +25,6 @@ static const struct argp_option dry_run_options[] = {
 	{ "dry-run", 'n', NULL, 0, "Compute and print, change nothing", GROUP_COMMON },
 	{ 0 }
 };
-
-/* A line of a batch gets the message without the hint to try --help. */
-error_t cli_usage(struct argp_state *state, const char *format, ...)
-{
-	const struct cli *cli = state->input;
-	char text[512];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	if (cli->batch_line)
-		cli_message(cli->prefix, text);
-	else
-		argp_error(state, "%s", text);
-	return EINVAL;
-}
-
-error_t cli_parse_size(struct argp_state *state, const char *what, const char *text, uint64_t *value)
-{
-	switch (number_parse(text, value)) {
-	case 0:
-		return 0;
-	case -ERANGE:
-		return cli_usage(state, "%s: '%s' is larger than 2^63 - 1", what, text);
-	default:
-		return cli_usage(state, "%s: '%s' is not a number of bytes", what, text);
-	}
-}
 
 static error_t parse_fs_offset(struct argp_state *state, const char *text, uint64_t *offset)
 {
@@ -93,54 +63,6 @@ static error_t parse_common(int key, char *text, struct argp_state *state)
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
-}
-
-/* What argp calls the option at @index: its letter, or a number beyond characters. */
-static int option_key(const struct cli_option *options, int index)
-{
-	return options[index].letter ? options[index].letter : OPTION_OWN + index;
-}
-
-static bool is_last(const struct cli_option *option)
-{
-	return !option->name && !option->letter;
-}
-
-static error_t set_option(const struct cli_option *option, char *text, struct argp_state *state)
-{
-	struct cli *cli = state->input;
-	char *field = (char *)cli->arguments + option->field;
-	char what[32];
-
-	if (option->set)
-		return option->set(state, cli, text);
-	switch (option->kind) {
-	case CLI_FLAG:
-		*(bool *)field = true;
-		return 0;
-	case CLI_SIZE:
-		snprintf(what, sizeof(what), "--%s", option->name);
-		((struct cli_number *)field)->given = true;
-		return cli_parse_size(state, what, text, &((struct cli_number *)field)->value);
-	case CLI_TEXT:
-		*(const char **)field = text;
-		return 0;
-	case CLI_IGNORED:
-		break;
-	}
-	return 0;
-}
-
-static error_t parse_own(int key, char *text, struct argp_state *state)
-{
-	const struct cli *cli = state->input;
-	const struct cli_option *options = cli->verb->options;
-	int i;
-
-	for (i = 0; options && !is_last(&options[i]); i++)
-		if (option_key(options, i) == key)
-			return set_option(&options[i], text, state);
-	return ARGP_ERR_UNKNOWN;
 }
 
 static error_t check_operands(struct argp_state *state, const struct cli *cli)
@@ -195,33 +117,11 @@ static const struct argp dry_run_argp = { dry_run_options, parse_common, NULL, N
 					  NULL, NULL };
 static const struct argp no_argp = { 0 };
 
-/* The verb's options as argp wants them, or NULL. */
-static struct argp_option *own_options(const struct cli_option *options)
-{
-	struct argp_option *list;
-	int i, count = 0;
-
-	while (options && !is_last(&options[count]))
-		count++;
-	list = calloc((size_t)count + 1, sizeof(*list));
-	if (!list)
-		return NULL;
-	for (i = 0; i < count; i++)
-		list[i] = (struct argp_option){
-			.name = options[i].name,
-			.key = option_key(options, i),
-			.arg = options[i].value,
-			.flags = options[i].alias ? OPTION_ALIAS : 0,
-			.doc = options[i].help,
-		};
-	return list;
-}
-
-int cli_parse(struct cli *cli, int argc, char **argv)
+int parse_command_line(struct cli *cli, int argc, char **argv)
 {
 	const struct cli_verb *verb = cli->verb;
-	struct argp_option *options = own_options(verb->options);
-	const struct argp own_argp = { options, parse_own, NULL, NULL, NULL, NULL, NULL };
+	struct argp_option *options = options_for_argp(verb->options);
+	const struct argp own_argp = { options, options_parse, NULL, NULL, NULL, NULL, NULL };
 	const struct argp_child children[] = {
 		{ &own_argp, 0, NULL, 0 },
 		{ &common_argp, 0, NULL, 0 },

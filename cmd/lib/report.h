@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a data operation did, as a table or as JSON. */
+/* What a command did to data or names, as a table or as JSON. */
 #ifndef REPORT_H
 #define REPORT_H
 
@@ -8,9 +8,6 @@
 #include <stdio.h>
 
 #include "cowdax.h"
-
-struct cli;
-struct json;
 
 struct report {
 	const char *path;		/* the file changed, or read */
@@ -21,23 +18,20 @@ struct report {
 	bool printed;
 };
 
-/** When it is going to be printed: have the steps kept, and all printed before the commit. */
-void report_start(struct cli *cli, const char *path);
+/** What a report says of the command that it is about. */
+struct report_about {
+	const char *command;
+	uint64_t transaction;
+	bool dry_run;
+	bool json;
+};
+
 /** Keep one step. */
 void report_step(struct report *report, const struct cowdax_step *step);
-/** Print the report; to @out as a table, to stdout as JSON. */
-void report_print(struct cli *cli, FILE *out);
-/** The same to stdout: a verb's report(). */
-void report_data(struct cli *cli);
-/** The names that a verb made or removed, to stdout: a verb's report(). */
-void report_names(struct cli *cli);
+/** What was done to the data of report->path; to @out as a table, to stdout as JSON. */
+void report_data(const struct report *report, const struct report_about *about, FILE *out);
+/** The names that were made or removed, to stdout. */
+void report_names(char *const *names, int count, const struct report_about *about);
 void report_release(struct report *report);
-
-/** "hole", "mapped" or "unwritten". */
-const char *report_type_name(enum cowdax_iomap_type type);
-/** The members of an iomap, into an object that is open. */
-void report_json_iomap(struct json *json, const struct cowdax_iomap *map);
-/** The flags of an iomap, for people: "new,shared", or "-". */
-const char *report_flags_text(unsigned int flags);
 
 #endif

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Messages, and the care that the three standard streams need. */
+/* The care that the three standard streams need, so that no error of theirs is lost. */
+#include "streams.h"
+
+#include <argp.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "cowdax.h"
+
+#define MESSAGE_MAX (sizeof(((struct cowdax_error *)NULL)->text) + 128)
 
 static struct {
 	const char *program;
@@ -19,9 +24,9 @@ static struct {
 	bool stdout_failed;	/* and said so */
 } at_exit;
 
-void cli_message(const char *prefix, const char *text)
+void streams_message(const char *prefix, const char *text)
 {
-	char line[sizeof(((struct cowdax_error *)NULL)->text) + 128], *byte;
+	char line[MESSAGE_MAX], *byte;
 
 	snprintf(line, sizeof(line), "%s: %s", prefix, text);
 	for (byte = line; *byte; byte++)
@@ -30,48 +35,15 @@ void cli_message(const char *prefix, const char *text)
 	fprintf(stderr, "%s\n", line);
 }
 
-int cli_fail(struct cli *cli, int code, const char *format, ...)
+int streams_flush(void)
 {
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(cli->error.text, sizeof(cli->error.text), format, args);
-	va_end(args);
-	cli->error.code = code;
-	return code;
-}
-
-int cli_fail_errno(struct cli *cli, int code, const char *what)
-{
-	return cli_fail(cli, code, "%s: %s", what, strerror(-code));
-}
-
-void cli_warn(const struct cli *cli, const char *format, ...)
-{
-	char text[sizeof(cli->error.text)];
-	int start = snprintf(text, sizeof(text), "warning: ");
-	va_list args;
-
-	if (cli->quiet)
-		return;
-	va_start(args, format);
-	vsnprintf(text + start, sizeof(text) - (size_t)start, format, args);
-	va_end(args);
-	cli_message(cli->prefix, text);
-}
-
-int cli_flush(struct cli *cli)
-{
-	int ret;
-
 	if (!ferror(stdout) && fflush(stdout) == 0)
 		return 0;
-	ret = errno ? -errno : -EIO;
 	at_exit.stdout_failed = true;
-	return cli_fail_errno(cli, ret, "standard output");
+	return errno ? -errno : -EIO;
 }
 
-int cli_write_stdout(const void *bytes, size_t length)
+int streams_write_stdout(const void *bytes, size_t length)
 {
 	while (length > 0) {
 		ssize_t done = write(STDOUT_FILENO, bytes, length);
@@ -116,7 +88,7 @@ static void occupy_standard_descriptors(void)
 			open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-void cli_start(const char *program, int usage_status, int failure_status)
+void streams_start(const char *program, int usage_status, int failure_status)
 {
 	occupy_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN);	/* EPIPE and EFBIG are errors that can be told */

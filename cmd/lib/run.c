@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The frame around every command: parse, open, run, report, commit. */
+#include "run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "parse.h"
+#include "streams.h"
+
+int run_in_transaction(struct cli *cli, int (*run)(struct cli *cli))
+{
+	int ret = cowdax_begin(cli->fs, &cli->error);
+
+	if (ret)
+		return ret;
+	cli->in_transaction = true;
+	ret = run(cli);
+	cli->in_transaction = false;
+	if (!ret && !cli->dry_run)
+		return cowdax_commit(cli->fs, &cli->error);
+	cowdax_abort(cli->fs);
+	return ret;
+}
+
+static int execute_and_report(struct cli *cli)
+{
+	int ret = cli->verb->run(cli);
+
+	return ret ? ret : cli_report(cli);
+}
+
+int run_command(struct cli *cli)
+{
+	const struct cli_verb *verb = cli->verb;
+
+	if (!cli->in_transaction && verb->wants_transaction && verb->wants_transaction(cli))
+		return run_in_transaction(cli, execute_and_report);
+	return execute_and_report(cli);
+}
+
+void run_release(struct cli *cli)
+{
+	report_release(&cli->report);
+	free(cli->arguments);
+}
+
+static int open_image(struct cli *cli)
+{
+	int ret = cowdax_catch_faults();
+
+	if (ret)
+		return cli_fail_errno(cli, ret, "the handler of memory faults");
+	if (cli->verb->flags & CLI_OWN_OPEN)
+		return 0;
+	if (!(cli->verb->flags & CLI_CHANGES))
+		cli->open.flags |= COWDAX_RDONLY;
+	else if (cli->dry_run)
+		cli->open.flags |= COWDAX_DRY_RUN;
+	return cowdax_open(cli->image, &cli->open, &cli->fs, &cli->error);
+}
+
+int run_main(const struct cli_verb *verb, int argc, char **argv)
+{
+	int failure_status = verb->failure_status ? verb->failure_status : EXIT_FAILURE;
+	struct cli cli = { .verb = verb };
+	int ret;
+
+	snprintf(cli.prefix, sizeof(cli.prefix), "%s", verb->program);
+	streams_start(verb->program, verb->usage_status ? verb->usage_status : 2, failure_status);
+	ret = parse_command_line(&cli, argc, argv);
+	if (ret == ENOMEM)
+		ret = cli_fail_errno(&cli, -ENOMEM, "the command line");
+	if (!ret)
+		ret = open_image(&cli);
+	if (!ret)
+		ret = run_command(&cli);
+	if (ret < 0) {
+		streams_message(cli.prefix, cli.error.text);
+		ret = failure_status;
+	}
+	cowdax_close(cli.fs);
+	run_release(&cli);
+	return ret;
+}
