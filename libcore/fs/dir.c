@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* Directories and paths (FORMAT 9.2): entries by hash, collisions numbered (R21); walks without recursion (R18). */
 #include "fs/dir.h"
 
 #include <inttypes.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* A file's extents, inline or in a tree: finding, cutting, mapping, joining what continues (FORMAT 8). */
 #include "fs/extent.h"
 
 void cdx_extent_decode(struct cdx_extent *extent, const struct cdx_disk_extent *disk)

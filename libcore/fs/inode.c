@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* Inodes between the fs tree and DRAM (FORMAT 9.1); numbers are never used twice (R7). */
 #include "fs/inode.h"
 
 #include <sys/stat.h>

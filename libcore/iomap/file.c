@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* Operations on a file's data as loops over the iterator; bytes past the end stay zeros (FORMAT 8). */
 #include "iomap/file.h"
 
 #include <sys/stat.h>

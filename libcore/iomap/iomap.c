@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* The two-map iterator: begin and end of each operation, and the loop that cuts turns (ARCHITECTURE 1). */
 #include "iomap/iomap.h"
 
 #define TURNS_BETWEEN_RELIEFS 256

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* Lanes: blocks allocated ahead, filled without the commit lock, then mapped at once (FORMAT 10, R9). */
 #include "iomap/stage.h"
 
 #define MAX_RUNS 64		/* of one short transaction */

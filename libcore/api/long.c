@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Long writes (FORMAT 10, ARCHITECTURE 5): range lock, lane, staging, and the transaction that maps it all. */
+#include "api/long.h"
+
+/* A file that is yet to be made has no range. */
+int cdx_long_begin(struct cowdax *fs, const struct cdx_target *target, uint64_t length,
+		   struct cowdax_error *error)
+{
+	bool all = target->truncate || target->append;
+	int ret = 0;
+
+	if (target->inode)
+		ret = cdx_image_lock_range(fs, target->inode, all ? 0 : target->offset,
+					   all ? COWDAX_TO_END : length, error);
+	if (ret)
+		return ret;
+	ret = cdx_stage_open(&fs->stage, &fs->txn, target->offset, fs->scratch, error);
+	if (ret)
+		cdx_range_unlock(&fs->device, &fs->range);
+	return ret;
+}
+
+int cdx_long_append(struct cowdax *fs, const void *bytes, uint64_t length, struct cowdax_error *error)
+{
+	uint64_t before = fs->stage.position, done;
+	int ret = cdx_stage_append(&fs->stage, bytes, length, error);
+
+	if (ret != -ENOSPC)
+		return ret;
+	done = fs->stage.position - before;
+	ret = cdx_image_make_room(fs, error);
+	return ret ? ret : cdx_stage_append(&fs->stage, (const char *)bytes + done, length - done, error);
+}
+
+/* ---- finishing ------------------------------------------------------------------------- */
+
+struct rewriting {
+	struct cowdax *fs;
+	struct cdx_inode *inode;
+	struct cowdax_result *result;
+	uint64_t position;
+};
+
+static int rewrite_piece(void *arg, const void *bytes, size_t length)
+{
+	struct rewriting *rewriting = arg;
+	int ret = cdx_file_write(&rewriting->fs->txn, rewriting->inode, bytes, length, rewriting->position,
+				 rewriting->fs->scratch, rewriting->result);
+
+	rewriting->position += length;
+	return ret;
+}
+
+/*
+ * Bytes staged for one place and wanted at another (an append whose file has grown
+ * meanwhile): read back and written like a short write.  The lane itself is dropped
+ * when the stage is closed.
+ */
+static int rewrite_staged(struct cowdax *fs, const struct cdx_target *target, struct cdx_inode *inode,
+			  struct cowdax_result *result)
+{
+	struct rewriting rewriting = {
+		.fs = fs, .inode = inode, .result = result, .position = target->offset,
+	};
+	struct cdx_inode staged;
+	int ret = cdx_stage_inode(&fs->stage, &staged);
+
+	if (ret)
+		return ret;
+	return cdx_file_read(&fs->txn, &staged, fs->stage.start, fs->stage.position - fs->stage.start,
+			     rewrite_piece, &rewriting);
+}
+
+struct finishing {
+	struct cdx_target *target;
+	struct cowdax_result *result;
+};
+
+static int finish_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
+{
+	struct finishing *finishing = arg;
+	struct cdx_target *target = finishing->target;
+	struct cowdax_result *result = finishing->result;
+	struct cdx_inode inode;
+	int ret;
+
+	ret = cdx_target_open(fs, target, &inode, error);
+	if (!ret)
+		ret = cdx_target_prepare(fs, target, &inode, result);
+	if (!ret && target->offset != fs->stage.start)
+		ret = rewrite_staged(fs, target, &inode, result);
+	else if (!ret)
+		ret = cdx_stage_finish(&fs->stage, &inode, result);
+	return ret ? ret : cdx_target_store(fs, target, &inode, result);
+}
+
+int cdx_long_finish(struct cowdax *fs, struct cdx_target *target, struct cowdax_result *result,
+		    struct cowdax_error *error)
+{
+	struct finishing finishing = {target, result};
+	int ret = cdx_image_change(fs, finish_op, &finishing, result, target->path, error);
+
+	if (!ret && target->offset == fs->stage.start)
+		fs->stage.nonce = 0;		/* nothing is left in the lane */
+	return ret;
+}
+
+void cdx_long_end(struct cowdax *fs)
+{
+	cdx_stage_close(&fs->stage);
+	cdx_range_unlock(&fs->device, &fs->range);
+}
+
+/* ---- bytes in memory ---------------------------------------------------------------------- */
+
+int cdx_image_write_staged(struct cowdax *fs, uint64_t inode, const void *bytes, uint64_t length,
+			   uint64_t offset, struct cowdax_result *result, struct cowdax_error *error)
+{
+	struct cdx_target target = {.inode = inode, .start = offset, .offset = offset};
+	int ret;
+
+	fs->subject = inode;
+	ret = cdx_image_usable(fs, error);
+	if (!ret)
+		ret = cdx_file_check_range(offset, length);
+	if (ret)
+		return cdx_image_explain(fs, ret, NULL, error);
+	ret = cdx_long_begin(fs, &target, length, error);
+	if (ret)
+		return ret;
+	ret = cdx_long_append(fs, bytes, length, error);
+	if (!ret)
+		ret = cdx_long_finish(fs, &target, result, error);
+	cdx_long_end(fs);
+	return ret ? cdx_image_explain(fs, ret, NULL, error) : 0;
+}
