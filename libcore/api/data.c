@@ -67,7 +67,7 @@ int cowdax_write(struct cowdax *fs, uint64_t inode, const void *buffer, size_t l
 		.result = or_own(result, &own),
 	};
 
-	if (length > CDX_IMAGE_LONG && !fs->txn.open && !(fs->flags & COWDAX_DRY_RUN))
+	if (length > CDX_IMAGE_LONG && !cdx_txn_is_open(&fs->txn) && !(fs->flags & COWDAX_DRY_RUN))
 		return cdx_image_write_staged(fs, inode, buffer, length, offset, args.result, error);
 	fs->subject = inode;
 	return cdx_image_change(fs, write_op, &args, args.result, NULL, error);
@@ -86,7 +86,7 @@ static int truncate_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
 	if (!ret)
 		ret = cdx_image_check_range(fs, args->inode, 0, COWDAX_TO_END);
 	if (!ret)
-		fs->txn.removing = args->length < inode.size;
+		fs->txn.claim = args->length < inode.size ? CDX_CLAIM_KEPT : CDX_CLAIM_AVAILABLE;
 	if (!ret)
 		ret = cdx_file_truncate(&fs->txn, &inode, args->length, fs->scratch, args->result);
 	if (!ret)
@@ -113,7 +113,7 @@ static int fallocate_op(struct cowdax *fs, void *arg, struct cowdax_error *error
 	int ret;
 
 	(void)error;
-	fs->txn.removing = args->mode == COWDAX_FALLOCATE_PUNCH;
+	fs->txn.claim = args->mode == COWDAX_FALLOCATE_PUNCH ? CDX_CLAIM_KEPT : CDX_CLAIM_AVAILABLE;
 	ret = args->length ? cdx_file_check_range(args->offset, args->length) : -EINVAL;
 	if (!ret)
 		ret = load_file(fs, args->inode, &inode);

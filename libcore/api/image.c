@@ -295,7 +295,7 @@ static int start_roomy(struct cowdax *fs, struct cowdax_error *error)
 {
 	int ret = start(fs, error);
 
-	if (ret || !cdx_alloc_is_low(&fs->txn) || (fs->flags & COWDAX_DRY_RUN))
+	if (ret || !cdx_budget_is_low(&fs->txn) || (fs->flags & COWDAX_DRY_RUN))
 		return ret;
 	cdx_txn_abort(&fs->txn);
 	ret = cdx_txn_drain_all(&fs->txn, &fs->held_back, error);
@@ -361,7 +361,7 @@ static int sweep_lanes(struct cowdax *fs, struct cowdax_error *error)
 
 	if (ret)
 		return ret;
-	fs->txn.removing = true;
+	fs->txn.claim = CDX_CLAIM_KEPT;
 	/* A commit takes nodes, of which there may be few: none for nothing. */
 	if (fs->txn.record.staging.address && cdx_stage_sweep(&fs->txn, &fs->stage) == 0)
 		return cdx_txn_commit(&fs->txn, error);
@@ -478,7 +478,7 @@ int cdx_image_change(struct cowdax *fs, cdx_image_op *op, void *args, struct cow
 int cdx_image_look(struct cowdax *fs, cdx_image_op *op, void *args, const char *what,
 		   struct cowdax_error *error)
 {
-	bool own_view = !fs->txn.open && !fs->txn.epoch;
+	bool own_view = !cdx_txn_is_open(&fs->txn) && !fs->txn.epoch;
 	int ret = cdx_image_usable(fs, error);
 
 	if (ret)

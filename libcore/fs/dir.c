@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/count.h"
 #include "base/siphash.h"
 
 #define COLLISIONS UINT64_C(256)
@@ -162,11 +163,12 @@ int cdx_dir_remove(struct cdx_txn *txn, struct cdx_inode *dir, const char *name,
 	ret = cdx_tree_delete(&txn->fs, &key);
 	if (ret)
 		return ret;
-	dir->size--;
-	if (S_ISDIR(type))
-		dir->nlink--;
-	cdx_inode_modified(txn, dir);
-	return 0;
+	ret = cdx_lower(&dir->size, 1);
+	if (!ret && S_ISDIR(type))
+		ret = cdx_lower32(&dir->nlink, 1);
+	if (!ret)
+		cdx_inode_modified(txn, dir);
+	return ret;
 }
 
 int cdx_dir_make_root(struct cdx_txn *txn, const struct timespec *now, uint32_t uid, uint32_t gid)
@@ -396,7 +398,9 @@ static int remove_entry(struct cdx_txn *txn, uint64_t dir_number, const char *na
 		return ret;
 	if (S_ISDIR(inode.mode) || inode.nlink <= 1)
 		return cdx_inode_remove(txn, &inode);
-	inode.nlink--;
+	ret = cdx_lower32(&inode.nlink, 1);
+	if (ret)
+		return ret;
 	inode.ctime = txn->now;
 	return cdx_inode_store(txn, &inode);
 }
@@ -468,7 +472,7 @@ int cdx_path_remove(struct cdx_txn *txn, const char *path, bool recursive, struc
 	struct cdx_inode inode;
 	int ret;
 
-	txn->removing = true;
+	txn->claim = CDX_CLAIM_KEPT;
 	ret = cdx_path_walk(txn, path, &place, error);
 	if (ret)
 		return ret;

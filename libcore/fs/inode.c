@@ -4,6 +4,8 @@
 
 #include <sys/stat.h>
 
+#include "base/count.h"
+
 #define TAIL_ROOM (CDX_INLINE_EXTENTS * sizeof(struct cdx_disk_extent))
 
 /* An inode item as it lies in a leaf. */
@@ -185,9 +187,7 @@ int cdx_inode_remove(struct cdx_txn *txn, struct cdx_inode *inode)
 	ret = cdx_extents_cut(txn, &inode->extents, 0, CDX_MAX_FILE >> txn->super->block_shift);
 	if (!ret)
 		ret = cdx_tree_delete(&txn->fs, &key);
-	if (!ret)
-		txn->record.inodes--;
-	return ret;
+	return ret ? ret : cdx_lower(&txn->record.inodes, 1);
 }
 
 void cdx_inode_modified(const struct cdx_txn *txn, struct cdx_inode *inode)

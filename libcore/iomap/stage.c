@@ -119,7 +119,7 @@ void cdx_stage_close(struct cdx_stage *stage)
 		return;
 	/* Best effort: what stays is swept by the next writer. */
 	if (stage->nonce && cdx_txn_begin(stage->txn, NULL) == 0) {
-		stage->txn->removing = true;
+		stage->txn->claim = CDX_CLAIM_KEPT;
 		if (own_entry(stage, &entry) == 0 && drop_entry(stage->txn, &entry) == 0)
 			cdx_txn_commit(stage->txn, NULL);
 		else

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* Nodes in DRAM (FORMAT 6.1): copied, verified, then used (R8); dirty ones until they are written. */
 #include "tree/node.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* The commit record and its lists (FORMAT 4), between media and DRAM; and which slot is the newest. */
 #include "tree/record.h"
 
 #include <stdlib.h>
@@ -123,6 +124,15 @@ void cdx_runs_remove(struct cdx_runs *runs, size_t index)
 	runs->grains -= runs->run[index].count;
 	runs->n--;
 	memmove(&runs->run[index], &runs->run[index + 1], (runs->n - index) * sizeof(*runs->run));
+}
+
+void cdx_runs_cut(struct cdx_runs *runs, size_t index, uint64_t count)
+{
+	runs->run[index].start += count;
+	runs->run[index].count -= count;
+	runs->grains -= count;
+	if (!runs->run[index].count)
+		cdx_runs_remove(runs, index);
 }
 
 int cdx_limbo_list_add(struct cdx_limbo_list *list, const struct cdx_limbo_entry *entry)

@@ -46,6 +46,8 @@ void cdx_record_exit(struct cdx_record *record);
 /* Add a run, joined to a neighbour when there is one.  -EUCLEAN when it overlaps. */
 int cdx_runs_add(struct cdx_runs *runs, uint64_t start, uint64_t count);
 void cdx_runs_remove(struct cdx_runs *runs, size_t index);
+/* Take the first @count grains off a run that has at least as many. */
+void cdx_runs_cut(struct cdx_runs *runs, size_t index, uint64_t count);
 int cdx_limbo_list_add(struct cdx_limbo_list *list, const struct cdx_limbo_entry *entry);
 void cdx_limbo_list_remove(struct cdx_limbo_list *list, size_t index);
 

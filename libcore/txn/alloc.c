@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* The two reserves (FORMAT 4.1, R15): the pool for nodes, the window for small writes. */
 #include "txn/alloc.h"
 
 #define POOL_CLUSTER_BYTES (UINT64_C(256) << 10)	/* carved out for nodes at a time */
@@ -10,7 +11,6 @@
 #define SMALL_BLOCKS 16		/* what the window serves */
 #define SPARE_RUNS 8		/* fewer runs than this: ask limbo for more; and room left for a commit's own */
 #define WORTH_RELEASING 16	/* blocks in a run that is given back to the space tree at once */
-#define DRAIN_RESERVE 32768	/* grains, at most, that are left alone until limbo is drained */
 #define MAX_ROUNDS 64
 
 static uint64_t to_grains(const struct cdx_txn *txn, uint64_t bytes)
@@ -83,7 +83,7 @@ static int trim_both(struct cdx_txn *txn)
 
 int cdx_alloc_reserve(struct cdx_txn *txn)
 {
-	uint64_t cluster = scaled(txn, POOL_CLUSTER_BYTES), kept = txn->removing ? 0 : txn->reserve;
+	uint64_t cluster = scaled(txn, POOL_CLUSTER_BYTES);
 	int ret;
 
 	for (int round = 0; round < MAX_ROUNDS; round++) {
@@ -92,7 +92,7 @@ int cdx_alloc_reserve(struct cdx_txn *txn)
 		ret = trim_both(txn);
 		if (ret)
 			return ret;
-		need = txn->nodes.dirty_count + kept;
+		need = cdx_budget_pool(txn);
 		if (txn->record.pool.grains >= need && txn->record.pool.n <= MAX_POOL_RUNS &&
 		    txn->record.window.n <= MAX_WINDOW_RUNS)
 			return 0;
@@ -180,11 +180,7 @@ static uint64_t take_from_window(struct cdx_txn *txn, uint64_t want, uint64_t *s
 	}
 	*start = window->run[best].start;
 	count = window->run[best].count < want ? window->run[best].count : want;
-	window->run[best].start += count;
-	window->run[best].count -= count;
-	window->grains -= count;
-	if (!window->run[best].count)
-		cdx_runs_remove(window, best);
+	cdx_runs_cut(window, best, count);
 	return count;
 }
 
@@ -228,34 +224,6 @@ static uint64_t take_block_from_pool(struct cdx_txn *txn, uint64_t *start)
 	return 0;
 }
 
-/* Undoing limbo takes nodes before it gives any: what must be left for that. */
-static uint64_t drain_reserve(const struct cdx_txn *txn)
-{
-	uint64_t part = txn->super->grains / 32;
-
-	return part < DRAIN_RESERVE ? part : DRAIN_RESERVE;
-}
-
-static uint64_t free_anywhere(const struct cdx_txn *txn)
-{
-	return txn->record.free_grains + txn->record.pool.grains + txn->record.window.grains;
-}
-
-bool cdx_alloc_is_low(const struct cdx_txn *txn)
-{
-	return txn->record.limbo.address && free_anywhere(txn) < 2 * drain_reserve(txn);
-}
-
-/* Say ENOSPC while limbo can still be drained, unless that has been tried. */
-static bool must_drain_first(struct cdx_txn *txn, uint64_t grains)
-{
-	if (!txn->record.limbo.address || txn->removing)
-		return false;
-	if (txn->drained && free_anywhere(txn) > 2 * drain_reserve(txn))
-		txn->drained = false;
-	return !txn->drained && free_anywhere(txn) < grains + drain_reserve(txn);
-}
-
 int cdx_alloc_data(struct cdx_txn *txn, uint64_t blocks, uint64_t *start, uint64_t *count)
 {
 	unsigned int shift = txn->super->grains_per_block_shift;
@@ -267,7 +235,7 @@ int cdx_alloc_data(struct cdx_txn *txn, uint64_t blocks, uint64_t *start, uint64
 	if (blocks > txn->super->blocks)
 		blocks = txn->super->blocks;
 	want = blocks << shift;
-	if (must_drain_first(txn, want))
+	if (cdx_budget_must_drain(txn, want))
 		return -ENOSPC;
 	if (blocks > SMALL_BLOCKS) {
 		ret = take_from_tree(txn, want, start, &grains);
@@ -282,7 +250,7 @@ int cdx_alloc_data(struct cdx_txn *txn, uint64_t blocks, uint64_t *start, uint64
 	}
 	if (ret == -ENOSPC) {
 		grains = take_from_window(txn, want, start);
-		if (!grains && txn->removing)
+		if (!grains && txn->claim == CDX_CLAIM_KEPT)
 			grains = take_block_from_pool(txn, start);
 		ret = grains ? 0 : -ENOSPC;
 	}
@@ -325,10 +293,10 @@ int cdx_alloc_return_all(struct cdx_txn *txn)
 	struct cdx_runs *pool = &txn->record.pool;
 	int ret = trim(txn, &txn->record.window, 0);
 
-	while (!ret && pool->n && pool->grains > 2 * txn->reserve + txn->nodes.dirty_count) {
+	while (!ret && pool->n) {
 		struct cdx_run run = pool->run[0];
 
-		if (pool->grains - run.count < 2 * txn->reserve + txn->nodes.dirty_count)
+		if (pool->grains < run.count + 2 * cdx_budget_kept(txn) + txn->nodes.dirty_count)
 			break;
 		cdx_runs_remove(pool, 0);
 		ret = cdx_space_release(&txn->space, run.start, run.count);

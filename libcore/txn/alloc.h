@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A transaction's state, and where it gets space from.
+ * Where a transaction gets space from.
  *
  * The record being built owns two reserves (FORMAT 4.1).  Taking from one and,
  * later, giving back to it moves a pointer between the record and a node, an
@@ -10,37 +10,7 @@
 #ifndef CDX_ALLOC_H
 #define CDX_ALLOC_H
 
-#include "pmem/device.h"
-#include "tree/record.h"
-#include "txn/space.h"
-
-struct cdx_txn {
-	struct cdx_device *device;
-	const struct cdx_super *super;
-	struct cdx_nodes nodes;
-	struct cdx_record committed;	/* the image as last seen */
-	struct cdx_record record;	/* what trees and lookups use: committed, or being changed */
-	struct cdx_space space;
-	struct cdx_tree fs, limbo, staging;
-	bool open;			/* between begin and commit or abort */
-	bool locked;			/* this handle holds the commit lock */
-	bool unchanged;			/* record is a copy of committed */
-	bool own_newest;		/* this handle wrote and fenced `committed`, mirror too */
-	bool dead;			/* a commit's outcome is unknown: no more changes */
-	bool removing;			/* may use the space set aside for removals (R17) */
-	bool drained;			/* limbo has been drained as far as it goes: space may run out */
-	bool drain_broken;		/* limbo has damage: leave it to fsck */
-	uint64_t reserve;		/* grains set aside for removals */
-	struct cdx_run taking;		/* the run that nodes are being written to */
-	uint64_t epoch;			/* transaction whose reader byte this handle holds; 0: none */
-	struct timespec now;		/* stamp of this transaction's changes */
-	struct { uint64_t inode, offset; } unreadable;	/* data of a file that was met; inode 0: none */
-};
-
-static inline uint64_t cdx_block_grains(const struct cdx_txn *txn)
-{
-	return UINT64_C(1) << txn->super->grains_per_block_shift;
-}
+#include "txn/budget.h"
 
 /*
  * Make the pool hold what writing all dirty nodes takes, and what must remain
@@ -63,8 +33,6 @@ int cdx_alloc_data(struct cdx_txn *txn, uint64_t blocks, uint64_t *start, uint64
 int cdx_alloc_give_back(struct cdx_txn *txn, uint64_t start, uint64_t count, bool insist);
 /* Whether what limbo holds would be put to use. */
 bool cdx_alloc_wants_grains(const struct cdx_txn *txn);
-/* Whether space is so low that limbo should be drained before a large transaction. */
-bool cdx_alloc_is_low(const struct cdx_txn *txn);
 /* Empty the window and cut the pool down to what must be kept: before giving up with ENOSPC. */
 int cdx_alloc_return_all(struct cdx_txn *txn);
 

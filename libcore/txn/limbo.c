@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* Limbo (FORMAT 5): what was dropped, and undoing it when nobody sees it any more (I4, R2, R5). */
 #include "txn/limbo.h"
 
 #include <stdlib.h>
@@ -198,13 +199,6 @@ static int undo(struct cdx_txn *txn, const struct cdx_limbo_entry *entry, bool i
 	return ret ? ret : 1;
 }
 
-/* Taking trees apart costs nodes before it yields any: leave what removals need. */
-static bool can_expand(const struct cdx_txn *txn, int budget)
-{
-	return budget > 0 &&
-	       txn->record.pool.grains > txn->nodes.dirty_count + txn->reserve / 2 + 2 * CDX_LEVELS;
-}
-
 /* Runs first: they cost nothing and may pay for the rest. */
 static int drain_list(struct cdx_txn *txn, uint64_t limit, int *budget, bool runs)
 {
@@ -216,7 +210,7 @@ static int drain_list(struct cdx_txn *txn, uint64_t limit, int *budget, bool run
 
 		if (entry.transaction > limit || (entry.type == CDX_LIMBO_RUN) != runs)
 			continue;
-		if (!runs && !can_expand(txn, *budget))
+		if (!runs && (*budget <= 0 || !cdx_budget_can_expand(txn)))
 			break;
 		ret = undo(txn, &entry, false);
 		if (ret < 0)
@@ -271,7 +265,8 @@ int cdx_limbo_drain(struct cdx_txn *txn, uint64_t limit, int budget)
 	ret = drain_list(txn, limit, &budget, true);
 	if (!ret)
 		ret = drain_list(txn, limit, &budget, false);
-	while (!ret && txn->record.limbo.address && cdx_alloc_wants_grains(txn) && can_expand(txn, budget--)) {
+	while (!ret && txn->record.limbo.address && cdx_alloc_wants_grains(txn) && budget-- > 0 &&
+	       cdx_budget_can_expand(txn)) {
 		ret = take_from_tree(txn, limit, &entry);
 		if (ret == 0)
 			break;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* Shadowing and counts: I3, FORMAT 6.3. */
 #include "txn/share.h"
 
 /* Pointers to be counted once more; those to adjoining grains together. */

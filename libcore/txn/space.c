@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* The space tree (FORMAT 7): looking up, changing and finding runs of grains by their count. */
 #include "txn/space.h"
+
+#include "base/count.h"
 
 /* More than any image needs, and no sum of an `add` can pass the sign bit. */
 #define MAX_COUNT (UINT64_C(1) << 62)
@@ -369,10 +372,13 @@ int cdx_space_unshare(struct cdx_space *space, uint64_t start, uint64_t count)
 int cdx_space_take(struct cdx_space *space, uint64_t start, uint64_t count)
 {
 	static const struct change take = {1, 0, 0};
-	int ret = apply(space, start, count, &take);
+	int ret = cdx_lower(space->free_grains, count);
 
-	if (!ret)
-		*space->free_grains -= count;
+	if (ret)
+		return ret;
+	ret = apply(space, start, count, &take);
+	if (ret)
+		*space->free_grains += count;
 	return ret;
 }
 

@@ -4,6 +4,7 @@
 #define CDX_TXN_H
 
 #include "txn/limbo.h"
+#include "txn/view.h"
 
 /* Over an opened and mapped device; both must outlive it. */
 int cdx_txn_init(struct cdx_txn *txn, struct cdx_device *device, const struct cdx_super *super);
@@ -12,19 +13,15 @@ void cdx_txn_exit(struct cdx_txn *txn);
 void cdx_txn_disown(struct cdx_txn *txn);
 
 /*
- * See the newest commit, and hold it: what it reaches is not used again until
- * cdx_txn_release_view() (the reader's epoch of I5).  Takes no lock that a
- * writer waits for.  Not inside a transaction.
- */
-int cdx_txn_view(struct cdx_txn *txn, struct cowdax_error *error);
-void cdx_txn_release_view(struct cdx_txn *txn);
-
-/*
  * Take the commit lock, see the newest commit, make sure that it is durable
  * (R1), and start the next.  -EAGAIN when the lock is held and the device was
  * opened not to wait.
  */
 int cdx_txn_begin(struct cdx_txn *txn, struct cowdax_error *error);
+/* The same for a transaction that does nothing but undo limbo: the first does so in passing. */
+int cdx_txn_begin_undrained(struct cdx_txn *txn, struct cowdax_error *error);
+/* Let `record` be the next transaction's: what beginning comes down to in the end. */
+int cdx_txn_start(struct cdx_txn *txn);
 /* What can still fail for want of space: after it only the media can fail the commit. */
 int cdx_txn_prepare(struct cdx_txn *txn);
 /* Write, fence, publish, fence.  On failure the transaction is aborted. */

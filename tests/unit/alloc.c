@@ -130,7 +130,7 @@ TEST("R15: the pool is filled up before nodes are written: for all of them, and 
 		CHECK_EQUAL(cdx_node_new(&txn->nodes, CDX_KIND_EXTENT, 0, &node), 0);
 	CHECK(txn->record.pool.grains < 3000);
 	CHECK_EQUAL(cdx_alloc_reserve(txn), 0);
-	CHECK(txn->record.pool.grains >= txn->nodes.dirty_count + txn->reserve);
+	CHECK(txn->record.pool.grains >= txn->nodes.dirty_count + cdx_budget_kept(txn));
 	expect_reserves(txn);
 	before = txn->record.pool.grains;
 	for (int i = 0; i < 3000; i++) {
@@ -211,7 +211,7 @@ TEST("R17: before giving up for lack of space, the reserves go back, but for wha
 	all = txn->record.free_grains + txn->record.pool.grains + txn->record.window.grains;
 	CHECK_EQUAL(cdx_alloc_return_all(txn), 0);
 	CHECK_EQUAL(txn->record.window.n, 0);
-	CHECK(txn->record.pool.grains >= txn->reserve);
+	CHECK(txn->record.pool.grains >= cdx_budget_kept(txn));
 	CHECK_EQUAL(txn->record.free_grains + txn->record.pool.grains, all);
 	expect_reserves(txn);
 	rig_commit(fs);
@@ -228,10 +228,10 @@ TEST("R17: what is set aside for removals is not given to other nodes")
 
 	while (cdx_alloc_data(txn, 1000, &start, &count) == 0)
 		;
-	while (txn->nodes.dirty_count + txn->reserve <= txn->record.pool.grains)
+	while (txn->nodes.dirty_count + cdx_budget_kept(txn) <= txn->record.pool.grains)
 		CHECK_EQUAL(cdx_node_new(&txn->nodes, CDX_KIND_EXTENT, 0, &node), 0);
 	CHECK_EQUAL(cdx_alloc_reserve(txn), -ENOSPC);
-	txn->removing = true;
+	txn->claim = CDX_CLAIM_KEPT;
 	CHECK_EQUAL(cdx_alloc_reserve(txn), 0);
 	cdx_txn_abort(txn);
 	cowdax_close(fs);

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* How much space there is, and for whom: R17. */
+#include "txn/budget.h"
+
+#define MAX_UNDOING 32768	/* grains, at most, that are left alone until limbo is undone */
+#define UNDOING_COST 8		/* nodes that undoing one entry may take until it pays */
+
+uint64_t cdx_budget_kept_at_first(const struct cdx_super *super)
+{
+	uint64_t kept = super->grains / 128;
+
+	return kept < 32 ? 32 : kept > 128 ? 128 : kept;
+}
+
+uint64_t cdx_budget_kept(const struct cdx_txn *txn)
+{
+	return cdx_budget_kept_at_first(txn->super);
+}
+
+static uint64_t held(const struct cdx_txn *txn)
+{
+	return txn->record.free_grains + txn->record.pool.grains + txn->record.window.grains;
+}
+
+static uint64_t undoing(const struct cdx_txn *txn)
+{
+	uint64_t part = txn->super->grains / 32;
+
+	return part < MAX_UNDOING ? part : MAX_UNDOING;
+}
+
+struct cdx_budget cdx_budget(const struct cdx_txn *txn)
+{
+	struct cdx_budget budget = {
+		.held = held(txn),
+		.kept = cdx_budget_kept(txn),
+		.needed = txn->nodes.dirty_count,
+		.undoing = undoing(txn),
+	};
+	uint64_t spoken_for = budget.needed + (txn->claim == CDX_CLAIM_KEPT ? 0 : budget.kept);
+
+	budget.available = budget.held > spoken_for ? budget.held - spoken_for : 0;
+	return budget;
+}
+
+uint64_t cdx_budget_pool(const struct cdx_txn *txn)
+{
+	return txn->nodes.dirty_count + (txn->claim == CDX_CLAIM_KEPT ? 0 : cdx_budget_kept(txn));
+}
+
+bool cdx_budget_must_drain(struct cdx_txn *txn, uint64_t grains)
+{
+	if (!txn->record.limbo.address || txn->claim == CDX_CLAIM_KEPT)
+		return false;
+	if (txn->drain == CDX_DRAIN_DONE && held(txn) > 2 * undoing(txn))
+		txn->drain = CDX_DRAIN_DUE;
+	return txn->drain == CDX_DRAIN_DUE && held(txn) < grains + undoing(txn);
+}
+
+bool cdx_budget_is_low(const struct cdx_txn *txn)
+{
+	return txn->record.limbo.address && held(txn) < 2 * undoing(txn);
+}
+
+bool cdx_budget_can_expand(const struct cdx_txn *txn)
+{
+	/* What removals need is not touched, and two paths are shadowed at most. */
+	return txn->record.pool.grains >
+	       txn->nodes.dirty_count + cdx_budget_kept(txn) / 2 + 2 * CDX_LEVELS;
+}
+
+int cdx_budget_entries(const struct cdx_txn *txn, unsigned int share, int most)
+{
+	uint64_t entries = held(txn) / UNDOING_COST / share;
+
+	return entries > (uint64_t)most ? most : entries ? (int)entries : 1;
+}

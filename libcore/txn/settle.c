@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Slots on media: storing one, and making sure of the newest before building on it (R1, R3; FORMAT 4). */
+#include "txn/settle.h"
+
+#include "txn/view.h"
+
+static void put_slot(struct cdx_txn *txn, const union cdx_slot *slot, bool mirror)
+{
+	int parity = (int)(get64(slot->commit.transaction) & 1);
+
+	cdx_pmem_copy(&txn->device->pm, cdx_slot_offset(txn->super, parity, mirror), slot,
+		      get32(slot->commit.length));
+}
+
+int cdx_slot_store(struct cdx_txn *txn, const union cdx_slot *slot, bool mirror)
+{
+	put_slot(txn, slot, mirror);
+	return cdx_pmem_fence(&txn->device->pm);
+}
+
+/*
+ * What others committed may be visible and not durable: store it again, and make
+ * all copies agree (R1, R3).  Only the newest primary needs a fence of its own:
+ * a commit's first fence, before it stores a slot anew, is there for the others.
+ */
+static int settle_slots(struct cdx_txn *txn, const struct cdx_slots *slots)
+{
+	const union cdx_slot *newest = cdx_slots_newest(slots);
+	int parity = (int)(get64(newest->commit.transaction) & 1), other = !parity;
+	const union cdx_slot *old = &slots->copy[other][0], *mirror = &slots->copy[other][1];
+	int ret;
+
+	ret = cdx_slot_store(txn, newest, false);
+	if (ret)
+		return ret;
+	put_slot(txn, newest, true);
+	if (!slots->valid[other][0] && !slots->valid[other][1])
+		return 0;
+	if (!slots->valid[other][0] ||
+	    (slots->valid[other][1] && get64(mirror->commit.transaction) > get64(old->commit.transaction)))
+		put_slot(txn, mirror, false);
+	else if (!slots->valid[other][1] || get64(mirror->commit.transaction) != get64(old->commit.transaction))
+		put_slot(txn, old, true);
+	return 0;
+}
+
+/* Whether nobody has committed since this handle did: its two numbers stand in the slots. */
+static bool still_newest(const struct cdx_txn *txn)
+{
+	uint64_t newest = txn->committed.transaction;
+	struct cdx_disk_commit head[2];
+
+	if (txn->seen != CDX_SEEN_OWN)
+		return false;
+	for (int parity = 0; parity < 2; parity++) {
+		if (cdx_pmem_read(&txn->device->pm, cdx_slot_offset(txn->super, parity, false), &head[parity],
+				  offsetof(struct cdx_disk_commit, next_inode)))
+			return false;
+	}
+	return get64(head[newest & 1].transaction) == newest && get64(head[!(newest & 1)].transaction) < newest;
+}
+
+int cdx_settle(struct cdx_txn *txn)
+{
+	struct cdx_slots slots;
+	int ret;
+
+	if (still_newest(txn))
+		return 0;
+	ret = cdx_slots_read(&txn->device->pm, txn->super, &slots);
+	for (int i = 0; i < 4 && !ret; i++)
+		ret = cdx_pmem_prepare(&txn->device->pm, cdx_slot_offset(txn->super, i / 2, i % 2),
+				       CDX_SLOT_SIZE);
+	if (!ret)
+		ret = settle_slots(txn, &slots);
+	return ret ? ret : cdx_view_adopt(txn, cdx_slots_newest(&slots));
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a handle knows of an image and is doing to it.  The states are named here,
+ * and cdx_phase_enter() is the one place that says which may follow which.
+ */
+#ifndef CDX_STATE_H
+#define CDX_STATE_H
+
+#include "pmem/device.h"
+#include "tree/record.h"
+#include "txn/space.h"
+
+/*
+ * The writer:
+ *
+ *	IDLE --> LOCKED --> OPEN --> IDLE	begin; commit or abort
+ *	         LOCKED ----------> IDLE	begin failed
+ *	IDLE --> DRY --------------> IDLE	a dry run
+ *	                    OPEN --> DEAD	the fence of a slot failed
+ */
+enum cdx_phase {
+	CDX_PHASE_IDLE,		/* nothing is being changed */
+	CDX_PHASE_LOCKED,	/* holds the commit lock, and finds out what to build upon */
+	CDX_PHASE_OPEN,		/* builds a transaction under the commit lock */
+	CDX_PHASE_DRY,		/* builds one that will never be stored, over a view, without a lock */
+	CDX_PHASE_DEAD,		/* a commit's outcome is unknown: nothing begins any more (R3) */
+};
+
+/* The view: where `committed` is from. */
+enum cdx_seen {
+	CDX_SEEN_NOTHING,	/* nowhere: no slot has been read yet, or what was read is damaged */
+	CDX_SEEN_SLOT,		/* a slot: visible, and maybe not durable (R1) */
+	CDX_SEEN_OWN,		/* this handle, which has fenced it and its mirror */
+};
+
+/* And what `record` is. */
+enum cdx_working {
+	CDX_WORKING_STALE,	/* anything: copied from `committed` before it is used */
+	CDX_WORKING_SAME,	/* a copy of `committed` */
+	CDX_WORKING_CHANGED,	/* what the transaction has made of it */
+};
+
+/* The drain: what is still to be hoped from limbo. */
+enum cdx_drain {
+	CDX_DRAIN_DUE,		/* space, maybe: it is undone before anybody hears ENOSPC (R17) */
+	CDX_DRAIN_DONE,		/* nothing: it has been undone as far as it goes */
+	CDX_DRAIN_BROKEN,	/* nothing: it has damage, and is left to fsck */
+};
+
+/* What a transaction may use; each begins with the first. */
+enum cdx_claim {
+	CDX_CLAIM_AVAILABLE,	/* what is available to everybody */
+	CDX_CLAIM_KEPT,		/* what is kept for removals and commits as well (R17) */
+};
+
+struct cdx_txn {
+	struct cdx_device *device;
+	const struct cdx_super *super;
+	struct cdx_nodes nodes;
+	struct cdx_record committed;	/* the image as last seen */
+	struct cdx_record record;	/* what trees and lookups use: committed, or being changed */
+	struct cdx_space space;
+	struct cdx_tree fs, limbo, staging;
+	enum cdx_phase phase;
+	enum cdx_seen seen;
+	enum cdx_working working;
+	enum cdx_drain drain;
+	enum cdx_claim claim;
+	struct cdx_run taking;		/* the run that nodes are being written to */
+	uint64_t epoch;			/* transaction whose reader byte this handle holds; 0: none */
+	struct timespec now;		/* stamp of this transaction's changes */
+	struct { uint64_t inode, offset; } unreadable;	/* data of a file that was met; inode 0: none */
+};
+
+/* Go to @next; where that may not follow the handle is dead from now on: -ENOTRECOVERABLE. */
+int cdx_phase_enter(struct cdx_txn *txn, enum cdx_phase next);
+/* Whether a transaction can begin: 0, -EBUSY when one is open, -EIO when the handle is dead. */
+int cdx_phase_may_begin(const struct cdx_txn *txn);
+
+static inline bool cdx_txn_is_open(const struct cdx_txn *txn)
+{
+	return txn->phase == CDX_PHASE_OPEN || txn->phase == CDX_PHASE_DRY;
+}
+
+static inline uint64_t cdx_block_grains(const struct cdx_txn *txn)
+{
+	return UINT64_C(1) << txn->super->grains_per_block_shift;
+}
+
+#endif
