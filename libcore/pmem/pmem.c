@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The funnel of every store to an image: mapping it, and the backends that make
+ * stores durable, libpmem and the page cache.  Stores find backing store, or an
+ * error, before they are made (R22); a failed fence is never tried again (R3).
+ */
 #include "pmem/pmem.h"
 
 #include <dlfcn.h>
@@ -17,13 +22,30 @@
 #define MADV_POPULATE_WRITE 23	/* Linux 5.14; older headers lack it */
 #endif
 
-#define PAGE_SHIFT 12
-#define PAGE_SIZE ((uint64_t)1 << PAGE_SHIFT)
+#define ZEROS_LENGTH 4096	/* written through at a time */
+#define PROBE_LENGTH 4096	/* bad media is told so exactly: the smallest page there is */
 
 /* The one place where an image's bytes are writable. */
 static unsigned char *writable(const struct cdx_pmem *pm, uint64_t offset)
 {
 	return (unsigned char *)(uintptr_t)pm->base + offset;
+}
+
+static uint64_t page_size(const struct cdx_pmem *pm)
+{
+	return UINT64_C(1) << pm->page_shift;
+}
+
+/* The address of the page that holds byte @offset: what the kernel takes. */
+static uintptr_t page_of(const struct cdx_pmem *pm, uint64_t offset)
+{
+	return (uintptr_t)(pm->base + offset) & ~((uintptr_t)page_size(pm) - 1);
+}
+
+/* Bytes of the first page before the filesystem's first. */
+static uint64_t skew_of(const struct cdx_pmem *pm)
+{
+	return (uint64_t)(pm->base - (const unsigned char *)pm->map);
 }
 
 /* ---- persistent memory, by libpmem ------------------------------------- */
@@ -108,11 +130,11 @@ struct page_cache {
 static void page_cache_note(struct cdx_pmem *pm, uint64_t offset, size_t length)
 {
 	struct page_cache *cache = pm->state;
-	uint64_t start = offset, end = offset + length;
+	uint64_t start = offset, end = offset + length, page = page_size(pm);
 	int last = cache->ranges - 1;
 
 	for (int i = last; i >= 0; i--) {
-		if (start > cache->range[i].end + PAGE_SIZE || end + PAGE_SIZE < cache->range[i].start)
+		if (start > cache->range[i].end + page || end + page < cache->range[i].start)
 			continue;
 		last = i;
 		goto out_extend;
@@ -147,11 +169,12 @@ static int page_cache_fence(struct cdx_pmem *pm)
 	struct page_cache *cache = pm->state;
 
 	for (int i = 0; i < cache->ranges && !cache->failed; i++) {
-		uintptr_t start = (uintptr_t)(pm->base + cache->range[i].start) & ~(PAGE_SIZE - 1);
+		uintptr_t start = page_of(pm, cache->range[i].start);
 		uintptr_t end = (uintptr_t)(pm->base + cache->range[i].end);
 
-		if (msync((void *)start, end - start, MS_SYNC))
-			cache->failed = -EIO;
+		/* A wait that a signal ended is gone on with; a failure is not tried again. */
+		while (!cache->failed && msync((void *)start, end - start, MS_SYNC))
+			cache->failed = errno == EINTR ? 0 : -EIO;
 	}
 	cache->ranges = 0;
 	return cache->failed;
@@ -189,7 +212,7 @@ static int choose_backend(struct cdx_pmem *pm, struct cowdax_error *error)
 /* A bit a page, only touched where it is used: address space, not memory. */
 static void track_population(struct cdx_pmem *pm)
 {
-	size_t length = ((pm->length >> PAGE_SHIFT) / 64 + 1) * sizeof(uint64_t);
+	size_t length = ((pm->map_length >> pm->page_shift) / 64 + 1) * sizeof(uint64_t);
 	void *bits = mmap(NULL, length, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -202,12 +225,14 @@ static void track_population(struct cdx_pmem *pm)
 int cdx_pmem_map(struct cdx_pmem *pm, int fd, uint64_t offset, uint64_t length, bool device_dax,
 		 unsigned int flags, struct cowdax_error *error)
 {
-	uint64_t skew = offset % (uint64_t)sysconf(_SC_PAGESIZE);
 	int protection = PROT_READ;
+	uint64_t skew;
 	void *map;
 	int ret;
 
 	memset(pm, 0, sizeof(*pm));
+	pm->page_shift = (unsigned int)__builtin_ctzl((unsigned long)sysconf(_SC_PAGESIZE));
+	skew = offset % page_size(pm);
 	pm->discard = flags & CDX_PMEM_DISCARD;
 	pm->writable = (flags & CDX_PMEM_WRITABLE) && !pm->discard;
 	if (pm->writable)
@@ -276,29 +301,72 @@ void cdx_pmem_unmap(struct cdx_pmem *pm)
 
 /* ---- use ------------------------------------------------------------------- */
 
-static int populate_pages(uintptr_t start, uintptr_t end)
+/* Whether the file has got too short for the first @length bytes of the filesystem. */
+static bool has_shrunk(const struct cdx_pmem *pm, uint64_t length)
 {
-	if (madvise((void *)start, end - start, MADV_POPULATE_WRITE) == 0)
-		return 0;
-	switch (errno) {
-	case EFAULT:		/* what a store would have met as SIGBUS */
-		return -ENOSPC;
-	case EINVAL:		/* a kernel before 5.14 */
-		return 0;
+	struct stat st;
+
+	return pm->fd >= 0 && fstat(pm->fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	       (uint64_t)st.st_size < pm->fd_offset + length;
+}
+
+/* Bytes of the file that pages [first, end) of the mapping stand for, inside of the filesystem. */
+static void file_range(const struct cdx_pmem *pm, uint64_t first, uint64_t end, uint64_t *start, uint64_t *stop)
+{
+	*start = (first << pm->page_shift) + pm->fd_offset - skew_of(pm);
+	*stop = (end << pm->page_shift) + pm->fd_offset - skew_of(pm);
+	if (*stop > pm->fd_offset + pm->length)
+		*stop = pm->fd_offset + pm->length;
+}
+
+/* A store would be SIGBUS there: the file has no such bytes any more, or its filesystem no room. */
+static int why_not_populated(const struct cdx_pmem *pm, uint64_t first, uint64_t end)
+{
+	uint64_t start, stop;
+
+	file_range(pm, first, end, &start, &stop);
+	return has_shrunk(pm, stop - pm->fd_offset) ? -EIO : -ENOSPC;
+}
+
+/* What kernels before 5.14 have instead; where a host has neither, a store may still be SIGBUS. */
+static int allocate(const struct cdx_pmem *pm, uint64_t first, uint64_t end)
+{
+	uint64_t start, stop;
+	int ret;
+
+	file_range(pm, first, end, &start, &stop);
+	do {
+		ret = fallocate(pm->fd, FALLOC_FL_KEEP_SIZE, (off_t)start, (off_t)(stop - start)) ? -errno : 0;
+	} while (ret == -EINTR);
+	return ret == -ENOSPC || ret == -EDQUOT ? -ENOSPC : 0;
+}
+
+static int populate_pages(const struct cdx_pmem *pm, uint64_t first, uint64_t end)
+{
+	char *start = (char *)pm->map + (first << pm->page_shift);
+	int ret;
+
+	do {
+		ret = madvise(start, (end - first) << pm->page_shift, MADV_POPULATE_WRITE) ? -errno : 0;
+	} while (ret == -EINTR);
+	switch (ret) {
+	case -EFAULT:
+		return why_not_populated(pm, first, end);
+	case -EINVAL:
+		return allocate(pm, first, end);
 	default:
-		return -errno;
+		return ret;
 	}
 }
 
-static int populate(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
+/* Pages [first, end) of the mapping. */
+static int populate(struct cdx_pmem *pm, uint64_t first, uint64_t end)
 {
-	uintptr_t start = (uintptr_t)(pm->base + offset) & ~(PAGE_SIZE - 1);
-	uintptr_t end = ((uintptr_t)(pm->base + offset + length) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
-	int ret = populate_pages(start, end);
+	int ret = populate_pages(pm, first, end);
 
 	/* A bad page among them stops the kernel; a store over it is what heals it. */
-	for (; ret == -EHWPOISON && start < end; start += PAGE_SIZE) {
-		int page = populate_pages(start, start + PAGE_SIZE);
+	for (; ret == -EHWPOISON && first < end; first++) {
+		int page = populate_pages(pm, first, first + 1);
 
 		if (page && page != -EHWPOISON)
 			return page;
@@ -308,14 +376,17 @@ static int populate(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
 
 int cdx_pmem_prepare(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
 {
-	uint64_t first = offset >> PAGE_SHIFT;
-	uint64_t end = (offset + length + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	uint64_t first, end;
 	int ret;
 
 	if (!pm->writable || !pm->map || pm->kind == COWDAX_MAPPING_DEVDAX || length == 0)
 		return 0;
+	/* Pages of the mapping, whose first the filesystem may start in the middle of. */
+	offset += skew_of(pm);
+	first = offset >> pm->page_shift;
+	end = (offset + length + page_size(pm) - 1) >> pm->page_shift;
 	if (!pm->populated)
-		return populate(pm, offset, length);
+		return populate(pm, first, end);
 
 	while (first < end) {
 		uint64_t stop;
@@ -330,7 +401,7 @@ int cdx_pmem_prepare(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
 		}
 		for (stop = first; stop < end && !(pm->populated[stop / 64] >> (stop % 64) & 1); stop++)
 			;
-		ret = populate(pm, first << PAGE_SHIFT, (stop - first) << PAGE_SHIFT);
+		ret = populate(pm, first, stop);
 		if (ret)
 			return ret;
 		for (; first < stop; first++)
@@ -341,30 +412,40 @@ int cdx_pmem_prepare(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
 
 /* ---- bad media ---- */
 
+/* The file's own write(2), all of it; NULL writes zeros. */
+static int write_file(int fd, uint64_t offset, const unsigned char *bytes, uint64_t length)
+{
+	static const unsigned char zeros[ZEROS_LENGTH];
+
+	while (length) {
+		size_t part = !bytes && length > ZEROS_LENGTH ? ZEROS_LENGTH : length;
+		ssize_t done = pwrite(fd, bytes ? bytes : zeros, part, (off_t)offset);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return done < 0 && (errno == ENOSPC || errno == EDQUOT) ? -ENOSPC : -EIO;
+		offset += (uint64_t)done;
+		length -= (uint64_t)done;
+		bytes = bytes ? bytes + done : NULL;
+	}
+	return 0;
+}
+
 /*
  * Write through the file what could not be stored.  Only to what the file has:
  * one that was truncated must not grow again around what it has lost.
  */
 static int write_through(const struct cdx_pmem *pm, uint64_t offset, const unsigned char *bytes, uint64_t length)
 {
-	struct stat st;
+	int ret;
 
-	offset += pm->fd_offset;
-	if (pm->fd < 0 || fstat(pm->fd, &st) ||
-	    (S_ISREG(st.st_mode) && (uint64_t)st.st_size < offset + length))
+	if (pm->fd < 0 || has_shrunk(pm, offset + length))
 		return -EIO;
-	while (length) {
-		static const unsigned char zeros[PAGE_SIZE];
-		size_t part = !bytes && length > PAGE_SIZE ? PAGE_SIZE : length;
-		ssize_t done = pwrite(pm->fd, bytes ? bytes : zeros, part, (off_t)offset);
-
-		if (done <= 0)
-			return -EIO;
-		offset += (uint64_t)done;
-		length -= (uint64_t)done;
-		bytes = bytes ? bytes + done : NULL;
-	}
-	return fdatasync(pm->fd) ? -EIO : 0;
+	ret = write_file(pm->fd, pm->fd_offset + offset, bytes, length);
+	while (!ret && fdatasync(pm->fd))
+		ret = errno == EINTR ? 0 : -EIO;
+	return ret;
 }
 
 /* ---- accesses ---- */
@@ -405,9 +486,11 @@ static void store(struct access *access, cdx_access_fn *how)
 
 	if (pm->discard || access->length == 0)
 		return;
-	if (cdx_guard(pm->base + access->offset, access->length, how, access) &&
-	    write_through(pm, access->offset, access->from, access->length))
-		pm->fault = -EIO;
+	if (cdx_guard(pm->base + access->offset, access->length, how, access)) {
+		int ret = write_through(pm, access->offset, access->from, access->length);
+
+		pm->fault = ret ? ret : pm->fault;
+	}
 }
 
 void cdx_pmem_copy(struct cdx_pmem *pm, uint64_t offset, const void *bytes, size_t length)
@@ -471,10 +554,10 @@ int cdx_pmem_fetch(void *bytes, const void *from, size_t length)
 
 int cdx_pmem_probe(const struct cdx_pmem *pm, uint64_t offset, uint64_t length, uint64_t *bad)
 {
-	unsigned char page[PAGE_SIZE];
+	unsigned char page[PROBE_LENGTH];
 
 	while (length) {
-		uint64_t part = PAGE_SIZE - (offset & (PAGE_SIZE - 1));
+		uint64_t part = PROBE_LENGTH - (offset & (PROBE_LENGTH - 1));
 		int ret;
 
 		if (part > length)

@@ -34,6 +34,7 @@ struct cdx_pmem {
 	const struct cdx_pmem_ops *ops;
 	const unsigned char *base;	/* of the filesystem; read through cdx_pmem_read */
 	uint64_t length;		/* bytes from base on */
+	unsigned int page_shift;	/* of the kernel's pages, asked for once */
 	enum cowdax_mapping kind;
 	bool writable;
 	bool discard;			/* dry run: stores go nowhere */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cowdax.h"
@@ -120,4 +121,54 @@ TEST("R22: guards nest: a fault ends the one that it belongs to, and those insid
 	CHECK_EQUAL(cdx_guard(nested.outer, 4 * PAGE, touch_outer_inside, &nested), -EIO);
 	CHECK(!nested.reached);
 	CHECK_EQUAL(cdx_guard(nested.outer, 4 * PAGE, touch, nested.outer + PAGE), -EIO);
+}
+
+static volatile sig_atomic_t sent;
+
+static void count_sent(int signal_number)
+{
+	(void)signal_number;
+	sent++;
+}
+
+static void send_itself(void *arg)
+{
+	(void)arg;
+	CHECK_EQUAL(kill(getpid(), SIGBUS), 0);
+}
+
+/* How a child ends that has @disposition for SIGBUS, opts in, and is sent one, guarded or not. */
+static int end_of_one_that_is_sent_it(void (*disposition)(int), bool guarded)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		signal(SIGBUS, disposition);
+		if (cowdax_catch_faults())
+			_exit(1);
+		/* What is told of the sender must not be taken for an address. */
+		if (guarded && cdx_guard(NULL, (size_t)1 << 40, send_itself, NULL))
+			_exit(2);
+		if (!guarded)
+			send_itself(NULL);
+		_exit(10 + sent);
+	}
+	CHECK(waitpid(child, &status, 0) == child);
+	return status;
+}
+
+TEST("R22: a SIGBUS that is sent by kill() does what it did before, guarded or not")
+{
+	for (int guarded = 0; guarded < 2; guarded++) {
+		int status = end_of_one_that_is_sent_it(SIG_DFL, guarded);
+
+		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+		status = end_of_one_that_is_sent_it(count_sent, guarded);
+		CHECK(WIFEXITED(status));
+		CHECK_EQUAL(WEXITSTATUS(status), 11);
+		status = end_of_one_that_is_sent_it(SIG_IGN, guarded);
+		CHECK(WIFEXITED(status));
+		CHECK_EQUAL(WEXITSTATUS(status), 10);
+	}
 }

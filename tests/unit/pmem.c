@@ -18,18 +18,24 @@
 #include "rig.h"
 
 #define PAGE 4096
+#define ADVICE 23		/* MADV_POPULATE_WRITE, which older headers lack */
 
 /* ---- watching ------------------------------------------------------------------- */
 
 #define MAX_CALLS 256
 
 static struct { uintptr_t start, end; } synced[MAX_CALLS];
-static int sync_calls, sync_error, advise_calls;
+static int sync_calls, sync_error, sync_interrupts, advise_calls, advise_error, advise_interrupts;
 
 int __real_msync(void *start, size_t length, int flags);
 int __wrap_msync(void *start, size_t length, int flags);
 int __wrap_msync(void *start, size_t length, int flags)
 {
+	if (sync_interrupts) {
+		sync_interrupts--;
+		errno = EINTR;
+		return -1;
+	}
 	CHECK(sync_calls < MAX_CALLS);
 	CHECK_EQUAL((uintptr_t)start % PAGE, 0);
 	CHECK(flags & MS_SYNC);
@@ -47,6 +53,11 @@ int __wrap_madvise(void *start, size_t length, int advice);
 int __wrap_madvise(void *start, size_t length, int advice)
 {
 	advise_calls++;
+	if (advice == ADVICE && (advise_error || advise_interrupts)) {
+		errno = advise_interrupts ? EINTR : advise_error;
+		advise_interrupts -= advise_interrupts > 0;
+		return -1;
+	}
 	return __real_madvise(start, length, advice);
 }
 
@@ -174,6 +185,22 @@ TEST("R3: a msync that failed is never tried again: from then on every fence fai
 	cdx_pmem_copy(&pm, 0, "more", 4);
 	CHECK_EQUAL(cdx_pmem_fence(&pm), -EIO);
 	CHECK_EQUAL(sync_calls, 1);
+	cdx_pmem_unmap(&pm);
+}
+
+TEST("a signal that ends the wait of msync or madvise is nobody's error: it is gone on with")
+{
+	struct cdx_pmem pm;
+
+	map_file(&pm, MIB, CDX_PMEM_WRITABLE);
+	advise_interrupts = 3;
+	CHECK_EQUAL(cdx_pmem_prepare(&pm, 0, PAGE), 0);
+	CHECK_EQUAL(advise_interrupts, 0);
+	cdx_pmem_copy(&pm, 0, "kept", 4);
+	sync_interrupts = 3;
+	CHECK_EQUAL(cdx_pmem_fence(&pm), 0);
+	CHECK_EQUAL(sync_interrupts, 0);
+	CHECK(was_synced(&pm, 0, 4));
 	cdx_pmem_unmap(&pm);
 }
 
@@ -311,15 +338,15 @@ TEST("preparing what is known to be backed costs no system call")
 	cdx_pmem_unmap(&pm);
 }
 
-TEST("R22: preparing what the file has no bytes for is ENOSPC, where a store would be SIGBUS")
+TEST("R22: preparing what the file has lost is EIO, not a want of space, where a store would be SIGBUS")
 {
 	struct cdx_pmem pm;
 
 	map_file(&pm, MIB, CDX_PMEM_WRITABLE);
 	CHECK_EQUAL(truncate(unit_path("file"), MIB / 2), 0);
 	CHECK_EQUAL(cdx_pmem_prepare(&pm, 0, MIB / 2), 0);
-	CHECK_EQUAL(cdx_pmem_prepare(&pm, MIB / 2, PAGE), -ENOSPC);
-	CHECK_EQUAL(cdx_pmem_prepare(&pm, 0, MIB), -ENOSPC);
+	CHECK_EQUAL(cdx_pmem_prepare(&pm, MIB / 2, PAGE), -EIO);
+	CHECK_EQUAL(cdx_pmem_prepare(&pm, 0, MIB), -EIO);
 	cdx_pmem_unmap(&pm);
 }
 
@@ -339,6 +366,27 @@ TEST("R22: a sparse file on a full filesystem is ENOSPC, and what was prepared b
 	CHECK(page > 128 && page <= 256);
 	for (uint64_t i = 0; i < page; i++)
 		cdx_pmem_copy(&pm, i * PAGE, "still here", 10);
+	CHECK_EQUAL(cdx_pmem_fence(&pm), 0);
+	cdx_pmem_unmap(&pm);
+}
+
+TEST("R22: with a kernel that has no MADV_POPULATE_WRITE the file is asked for room instead")
+{
+	struct cdx_pmem pm;
+	struct stat st;
+	uint64_t page;
+
+	rig_small_host(MIB);
+	map_file(&pm, 4 * MIB, CDX_PMEM_WRITABLE);
+	advise_error = EINVAL;
+	CHECK_EQUAL(cdx_pmem_prepare(&pm, 3 * PAGE + 5, 2 * PAGE), 0);
+	CHECK_EQUAL(stat(unit_path("file"), &st), 0);
+	CHECK_EQUAL(st.st_blocks * 512, 3 * PAGE);
+	CHECK_EQUAL(st.st_size, 4 * MIB);
+	for (page = 0; page < 1024 && !cdx_pmem_prepare(&pm, page * PAGE, PAGE); page++)
+		cdx_pmem_copy(&pm, page * PAGE, "x", 1);
+	CHECK(page > 128 && page <= 256);
+	CHECK_EQUAL(cdx_pmem_prepare(&pm, page * PAGE, PAGE), -ENOSPC);
 	CHECK_EQUAL(cdx_pmem_fence(&pm), 0);
 	cdx_pmem_unmap(&pm);
 }
