@@ -181,6 +181,8 @@ int cdx_image_explain(const struct cowdax *fs, int code, const char *what, struc
 {
 	char number[32];
 
+	if (code == -EIO && cdx_device_has_shrunk(&fs->device))
+		return cdx_error(error, code, "%s: was cut short while in use: %s", fs->path, strerror(EIO));
 	if (error && error->code == code && error->text[0])
 		return code;
 	if (!what && fs->known.path && fs->known.inode == fs->subject)

@@ -265,6 +265,14 @@ int cdx_device_map(struct cdx_device *device, const char *path, uint64_t length,
 	return 0;
 }
 
+bool cdx_device_has_shrunk(const struct cdx_device *device)
+{
+	struct stat st;
+
+	return device->mapped && device->regular && fstat(device->fd, &st) == 0 &&
+	       (uint64_t)st.st_size < device->fs_offset + device->pm.length;
+}
+
 void cdx_device_close(struct cdx_device *device)
 {
 	if (device->mapped)

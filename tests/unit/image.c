@@ -130,6 +130,28 @@ TEST("R10: what a forked child closes or aborts is its own copy: the parent keep
 
 /* ---- R22 -------------------------------------------------------------------------------- */
 
+TEST("R22: an image that is cut short under a writer or a reader is no want of space: it says so")
+{
+	struct cowdax *fs = rig_new(16 * MIB, 0, 0), *reader = rig_open(fs->path, COWDAX_RDONLY);
+	static unsigned char bytes[4 * MIB];
+	struct cowdax_error error = {0};
+	uint64_t inode = rig_create(fs, "/a");
+
+	CHECK_EQUAL(cowdax_catch_faults(), 0);
+	rig_write(fs, inode, 0, 4 * MIB, 'a');
+	cowdax_close(reader);
+	reader = rig_open(fs->path, COWDAX_RDONLY);
+	CHECK_EQUAL(truncate(fs->path, 2 * MIB), 0);
+	for (uint64_t length = 4096; length <= sizeof(bytes); length += sizeof(bytes) - 4096) {
+		CHECK_EQUAL(cowdax_write(fs, inode, bytes, length, 0, NULL, &error), -EIO);
+		CHECK(strstr(error.text, "image: was cut short while in use: Input/output error"));
+	}
+	CHECK_EQUAL(cowdax_read(reader, inode, bytes, sizeof(bytes), 0, &error), -EIO);
+	CHECK(strstr(error.text, "image: was cut short while in use: Input/output error"));
+	cowdax_close(reader);
+	cowdax_close(fs);
+}
+
 TEST("R22: a full disk under a sparse image is ENOSPC: the image is as before, and works again with room")
 {
 	uint64_t inode, again, done = 0;
