@@ -4,35 +4,22 @@
  * media that fails.  Each block that a file has mapped is read once, however many
  * files share it; whose the bad ones are, owners.c finds out.
  */
+#include "check/data.h"
+
 #include <errno.h>
 #include <stdlib.h>
-
-#include "check/check.h"
 
 #define PIECE ((uint64_t)128 << 10)	/* bytes: it should stay in the processor's cache */
 #define PROGRESS_STEP ((uint64_t)64 << 20)
 
 struct reader {
+	struct cdx_bad_runs *bad;
 	unsigned char *buffer;		/* a piece, or a block where that is larger */
 	uint64_t piece;			/* grains */
 	uint64_t block;			/* grains */
 	uint64_t done, all;		/* grains read, grains to read */
 	uint64_t step;			/* grains between two words on progress, which is in bytes */
 };
-
-int cdx_bad_runs_add(struct cdx_bad_runs *bad, uint64_t start, uint64_t end)
-{
-	int ret;
-
-	if (bad->count && bad->runs[bad->count - 1].end == start) {
-		bad->runs[bad->count - 1].end = end;
-		return 0;
-	}
-	ret = cdx_array_grow(&bad->runs, &bad->capacity, bad->count, sizeof(*bad->runs));
-	if (!ret)
-		bad->runs[bad->count++] = (struct cdx_bad_run){.start = start, .end = end};
-	return ret;
-}
 
 static bool readable(struct cdx_check *ck, struct reader *reader, uint64_t start, uint64_t count)
 {
@@ -49,7 +36,7 @@ static int read_blocks(struct cdx_check *ck, struct reader *reader, uint64_t sta
 
 	for (uint64_t at = start; at < start + count && !ret; at += reader->block) {
 		if (!readable(ck, reader, at, reader->block))
-			ret = cdx_bad_runs_add(&ck->media.data, at, at + reader->block);
+			ret = cdx_bad_runs_add(reader->bad, at, at + reader->block);
 	}
 	return ret;
 }
@@ -104,9 +91,8 @@ static uint64_t count_grains(const struct cdx_event_set *set)
 	return grains;
 }
 
-static int read_all(struct cdx_check *ck, struct reader *reader)
+static int read_all(struct cdx_check *ck, struct reader *reader, const struct cdx_event_set *set)
 {
-	const struct cdx_event_set *set = &ck->media.mapped;
 	uint64_t start, end;
 	size_t index = 0;
 	int ret = 0;
@@ -119,26 +105,25 @@ static int read_all(struct cdx_check *ck, struct reader *reader)
 	return ret;
 }
 
-int cdx_check_data(struct cdx_check *ck)
+int cdx_check_data(struct cdx_check *ck, struct cdx_event_set *mapped, struct cdx_bad_runs *bad)
 {
 	unsigned int shift = ck->super.grain_shift;
 	uint64_t piece = ck->super.block_size > PIECE ? ck->super.block_size : PIECE;
 	struct reader reader = {
+		.bad = bad,
 		.piece = piece >> shift,
 		.block = (uint64_t)1 << ck->super.grains_per_block_shift,
 		.step = PROGRESS_STEP >> shift,
 	};
 	int ret;
 
-	if (!ck->options->check_data)
-		return 0;
-	ret = cdx_events_sort(&ck->media.mapped);
+	ret = cdx_events_sort(mapped);
 	if (ret)
 		return ret;
 	reader.buffer = malloc((size_t)piece);
 	if (!reader.buffer)
 		return -ENOMEM;
-	ret = read_all(ck, &reader);
+	ret = read_all(ck, &reader, mapped);
 	free(reader.buffer);
 	return ret;
 }

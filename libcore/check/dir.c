@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Pass 3: names against inodes, and the way from each directory to the root (FORMAT 9). */
-#include <stdlib.h>
-#include <string.h>
+#include "check/dir.h"
 
-#include "check/check.h"
-
-#define PATH_LIMIT 65536
 #define PROGRESS_STEP 4096
-#define MAX_STEPS (UINT32_C(1) << 22)	/* names read to make paths, in all */
 
 static void report_compared(struct cdx_check *ck, enum cdx_problem problem, uint64_t inode,
 			    uint64_t found, uint64_t expected)
@@ -47,7 +42,7 @@ static void link_names(struct cdx_files *files)
 {
 	for (size_t i = 0; i < files->name_count; i++) {
 		const struct cdx_seen_name *name = &files->names[i];
-		struct cdx_seen_inode *inode = cdx_check_find_inode(files, name->target);
+		struct cdx_seen_inode *inode = cdx_files_find(files, name->target);
 
 		if (name->directory != CDX_NONE)
 			files->inodes[name->directory].entries++;
@@ -56,15 +51,13 @@ static void link_names(struct cdx_files *files)
 	}
 }
 
-static void judge_targets(struct cdx_check *ck)
+static void judge_targets(struct cdx_check *ck, const struct cdx_files *files)
 {
-	const struct cdx_files *files = &ck->files;
-
 	for (size_t i = 0; i < files->name_count; i++) {
 		const struct cdx_seen_name *name = &files->names[i];
-		const struct cdx_seen_inode *inode = cdx_check_find_inode(files, name->target);
+		const struct cdx_seen_inode *inode = cdx_files_find(files, name->target);
 
-		if (!inode && !ck->fs_incomplete)
+		if (!inode && !files->incomplete)
 			cdx_report(ck, CDX_P_DIRENT_DANGLING, &(struct cdx_finding){
 				.inode = directory_number(files, name),
 				.compared = true, .found = name->target, .expected = UINT64_MAX});
@@ -76,7 +69,8 @@ static void judge_targets(struct cdx_check *ck)
 
 /* ---- inodes ---------------------------------------------------------------------- */
 
-static void judge_directory(struct cdx_check *ck, const struct cdx_seen_inode *inode)
+static void judge_directory(struct cdx_check *ck, const struct cdx_files *files,
+			    const struct cdx_seen_inode *inode)
 {
 	bool root = inode->inode == COWDAX_ROOT_INODE;
 
@@ -90,10 +84,11 @@ static void judge_directory(struct cdx_check *ck, const struct cdx_seen_inode *i
 				COWDAX_ROOT_INODE);
 	else if (inode->names && !(inode->flags & CDX_INODE_PARENT_OK))
 		report_compared(ck, CDX_P_INODE_PARENT, inode->inode, inode->parent,
-				directory_number(&ck->files, &ck->files.names[inode->name]));
+				directory_number(files, &files->names[inode->name]));
 }
 
-static void judge_inode_links(struct cdx_check *ck, const struct cdx_seen_inode *inode)
+static void judge_inode_links(struct cdx_check *ck, const struct cdx_files *files,
+			      const struct cdx_seen_inode *inode)
 {
 	if (inode->flags & CDX_INODE_ABSENT)
 		return;
@@ -102,7 +97,7 @@ static void judge_inode_links(struct cdx_check *ck, const struct cdx_seen_inode 
 	if (inode->flags & CDX_INODE_BAD)
 		return;
 	if (inode->flags & CDX_INODE_DIRECTORY) {
-		judge_directory(ck, inode);
+		judge_directory(ck, files, inode);
 		return;
 	}
 	if (inode->names)
@@ -112,18 +107,6 @@ static void judge_inode_links(struct cdx_check *ck, const struct cdx_seen_inode 
 
 /* ---- reaching the root -------------------------------------------------------------- */
 
-/* The directory that @inode is in; NULL at the root, or where no name leads on. */
-static struct cdx_seen_inode *above(const struct cdx_files *files,
-				    const struct cdx_seen_inode *inode)
-{
-	const struct cdx_seen_name *name;
-
-	if (inode->inode == COWDAX_ROOT_INODE || inode->name == CDX_NONE)
-		return NULL;
-	name = &files->names[inode->name];
-	return name->directory == CDX_NONE ? NULL : &files->inodes[name->directory];
-}
-
 /* Climb until it is known how the way ends, then note it for all on the way. */
 static void climb(const struct cdx_files *files, struct cdx_seen_inode *start)
 {
@@ -131,7 +114,7 @@ static void climb(const struct cdx_files *files, struct cdx_seen_inode *start)
 	struct cdx_seen_inode *at = start, *next;
 	uint8_t end;
 
-	while (!(at->flags & known) && (next = above(files, at))) {
+	while (!(at->flags & known) && (next = cdx_files_above(files, at))) {
 		at->flags |= CDX_INODE_CLIMBING;
 		at = next;
 	}
@@ -143,7 +126,7 @@ static void climb(const struct cdx_files *files, struct cdx_seen_inode *start)
 			at->flags |= CDX_INODE_LOOP;
 		at->flags |= end;
 	}
-	for (at = start; at && (at->flags & CDX_INODE_CLIMBING); at = above(files, at)) {
+	for (at = start; at && (at->flags & CDX_INODE_CLIMBING); at = cdx_files_above(files, at)) {
 		at->flags &= (uint8_t)~CDX_INODE_CLIMBING;
 		at->flags |= end;
 	}
@@ -151,9 +134,8 @@ static void climb(const struct cdx_files *files, struct cdx_seen_inode *start)
 
 /* ---- the pass ------------------------------------------------------------------------ */
 
-int cdx_check_directories(struct cdx_check *ck)
+int cdx_check_directories(struct cdx_check *ck, struct cdx_files *files)
 {
-	struct cdx_files *files = &ck->files;
 	struct cdx_seen_inode *root = &files->inodes[0];
 
 	cdx_check_progress(ck, 3, 0, files->inode_count);
@@ -161,13 +143,13 @@ int cdx_check_directories(struct cdx_check *ck)
 	for (size_t i = 0; i < files->inode_count; i++)
 		climb(files, &files->inodes[i]);
 	cdx_report_release(ck);
-	judge_targets(ck);
-	if (ck->fs_incomplete)
+	judge_targets(ck, files);
+	if (files->incomplete)
 		return 0;	/* what is missing may be right where it was */
 	if ((root->flags & CDX_INODE_ABSENT) || !(root->flags & CDX_INODE_DIRECTORY))
 		cdx_report_inode(ck, CDX_P_ROOT_MISSING, COWDAX_ROOT_INODE);
 	for (size_t i = 0; i < files->inode_count; i++) {
-		judge_inode_links(ck, &files->inodes[i]);
+		judge_inode_links(ck, files, &files->inodes[i]);
 		if (files->inodes[i].flags & CDX_INODE_LOOP)
 			cdx_report_inode(ck, CDX_P_DIR_LOOP, files->inodes[i].inode);
 		if (i % PROGRESS_STEP == 0)
@@ -175,63 +157,4 @@ int cdx_check_directories(struct cdx_check *ck)
 	}
 	cdx_check_progress(ck, 3, files->inode_count, files->inode_count);
 	return 0;
-}
-
-/* ---- paths ------------------------------------------------------------------------- */
-
-struct path {
-	char *bytes;			/* PATH_LIMIT of them, filled from the end */
-	size_t start;
-};
-
-/* Put "/name" before what is there; false when it cannot be had or does not fit. */
-static bool prepend(struct cdx_check *ck, struct path *path, const struct cdx_seen_name *name)
-{
-	struct {
-		struct cdx_disk_fs_item item;
-		unsigned char value[CDX_DIRENT_HEADER + CDX_NAME_MAX + 7];
-	} buffer = {0};
-	size_t length = ck->super.node_size - name->offset;
-	size_t name_length;
-
-	if (length > sizeof(buffer))
-		length = sizeof(buffer);
-	if (cdx_pmem_read(&ck->device.pm, (name->grain << ck->super.grain_shift) + name->offset,
-			  &buffer, length))
-		return false;
-	name_length = buffer.value[offsetof(struct cdx_disk_dirent, name_length)];
-	if (path->start < name_length + 1)
-		return false;
-	path->start -= name_length + 1;
-	path->bytes[path->start] = '/';
-	memcpy(path->bytes + path->start + 1, buffer.value + CDX_DIRENT_HEADER, name_length);
-	return true;
-}
-
-char *cdx_check_path(struct cdx_check *ck, uint64_t inode)
-{
-	const struct cdx_seen_inode *at = cdx_check_find_inode(&ck->files, inode);
-	struct path path = {NULL, PATH_LIMIT - 1};
-
-	if (!at || !(at->flags & CDX_INODE_CONNECTED))
-		return NULL;
-	path.bytes = malloc(PATH_LIMIT);
-	if (!path.bytes)
-		return NULL;
-	path.bytes[path.start] = '\0';
-	while (at && at->inode != COWDAX_ROOT_INODE) {
-		if (ck->files.steps >= MAX_STEPS ||
-		    !prepend(ck, &path, &ck->files.names[at->name]))
-			goto out_none;
-		ck->files.steps++;
-		at = above(&ck->files, at);
-	}
-	if (path.bytes[path.start] == '\0')
-		path.bytes[--path.start] = '/';
-	memmove(path.bytes, path.bytes + path.start, PATH_LIMIT - path.start);
-	return path.bytes;
-
-out_none:
-	free(path.bytes);
-	return NULL;
 }

@@ -4,9 +4,9 @@
  * last mapped block, is kept with each node, so that a shared tree is walked
  * once and each clone of a file costs the same as an empty file.
  */
-#include <string.h>
+#include "check/extent.h"
 
-#include "check/check.h"
+#include <string.h>
 
 /* What an inode needs to know of its extents. */
 struct mapped {
@@ -43,20 +43,26 @@ static void report_values(struct cdx_check *ck, enum cdx_problem problem, uint64
 		.inode = inode, .compared = true, .found = found, .expected = expected});
 }
 
-/* With the data to be read, remember where a file has some. */
-static int note_data(struct cdx_check *ck, const struct cdx_seen_extent *extent, uint32_t owner)
+/* Whose extents are judged, and what is to be remembered of them. */
+struct holder {
+	uint64_t inode;			/* or 0 */
+	uint32_t owner;			/* index of the node that they are in */
+	struct cdx_event_set *mapped;	/* takes in those with data; or NULL */
+};
+
+static int note_data(const struct cdx_check *ck, const struct holder *holder,
+		     const struct cdx_seen_extent *extent)
 {
-	if (!ck->options->check_data || !ck->seen.nodes[owner].live ||
-	    (extent->flags & CDX_EXTENT_UNWRITTEN))
+	if (!holder->mapped || (extent->flags & CDX_EXTENT_UNWRITTEN))
 		return 0;
-	return cdx_events_add(&ck->media.mapped,
+	return cdx_events_add(holder->mapped,
 			      extent->disk_block << ck->super.grains_per_block_shift, extent->count,
-			      owner);
+			      holder->owner);
 }
 
 /* Whether the extent makes sense by itself; if so, counts its pointers. */
-static int judge_extent(struct cdx_check *ck, uint64_t inode, const struct cdx_seen_extent *extent,
-			uint32_t owner, bool *good)
+static int judge_extent(struct cdx_check *ck, const struct holder *holder,
+			const struct cdx_seen_extent *extent, bool *good)
 {
 	unsigned int shift = ck->super.grains_per_block_shift;
 	uint64_t blocks = CDX_MAX_FILE >> ck->super.block_shift;
@@ -64,21 +70,22 @@ static int judge_extent(struct cdx_check *ck, uint64_t inode, const struct cdx_s
 
 	*good = false;
 	if (extent->count == 0 || (extent->flags & ~CDX_EXTENT_UNWRITTEN)) {
-		report_values(ck, CDX_P_EXTENT_FORMAT, inode, extent->count ? extent->flags : 0,
-			      extent->count ? CDX_EXTENT_UNWRITTEN : 1);
+		report_values(ck, CDX_P_EXTENT_FORMAT, holder->inode,
+			      extent->count ? extent->flags : 0, extent->count ? CDX_EXTENT_UNWRITTEN : 1);
 	} else if (extent->file_block >= blocks || extent->count > blocks - extent->file_block) {
-		report_values(ck, CDX_P_EXTENT_RANGE, inode, extent->file_block, blocks);
+		report_values(ck, CDX_P_EXTENT_RANGE, holder->inode, extent->file_block, blocks);
 	} else if (extent->disk_block >= ck->super.blocks ||
 		   !cdx_super_allocatable(&ck->super, extent->disk_block << shift,
 					  (uint64_t)extent->count << shift)) {
-		report_values(ck, CDX_P_EXTENT_BOUNDS, inode, extent->disk_block, ck->super.blocks);
+		report_values(ck, CDX_P_EXTENT_BOUNDS, holder->inode, extent->disk_block,
+			      ck->super.blocks);
 	} else {
 		*good = true;
-		ret = cdx_refs_add(&ck->refs, CDX_REF_DATA, extent->disk_block << shift,
-				   extent->count, owner);
-		return ret ? ret : note_data(ck, extent, owner);
+		ret = cdx_refs_add(&ck->trees->refs, CDX_REF_DATA, extent->disk_block << shift,
+				   extent->count, holder->owner);
+		return ret ? ret : note_data(ck, holder, extent);
 	}
-	ck->pointers_incomplete = true;
+	ck->trees->pointers_incomplete = true;
 	return 0;
 }
 
@@ -109,7 +116,7 @@ static void note_mapped(struct mapped *mapped, const struct cdx_seen_extent *ext
 }
 
 /* An array of extents, in a leaf or an inode; *@first and *@last have count 0 if not known. */
-static int judge_extents(struct cdx_check *ck, uint64_t inode, uint32_t owner,
+static int judge_extents(struct cdx_check *ck, const struct holder *holder,
 			 const struct cdx_disk_extent *disk, unsigned int count,
 			 struct cdx_seen_extent *first, struct cdx_seen_extent *last,
 			 struct mapped *mapped)
@@ -120,12 +127,12 @@ static int judge_extents(struct cdx_check *ck, uint64_t inode, uint32_t owner,
 	for (unsigned int i = 0; i < count; i++) {
 		struct cdx_seen_extent extent = decode(&disk[i]);
 		bool good;
-		int ret = judge_extent(ck, inode, &extent, owner, &good);
+		int ret = judge_extent(ck, holder, &extent, &good);
 
 		if (ret)
 			return ret;
 		if (good) {
-			judge_neighbours(ck, inode, &previous, &extent);
+			judge_neighbours(ck, holder->inode, &previous, &extent);
 			note_mapped(mapped, &extent);
 		} else {
 			extent.count = 0;
@@ -142,12 +149,13 @@ static int judge_extents(struct cdx_check *ck, uint64_t inode, uint32_t owner,
 
 static int extent_leaf(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx_view *view)
 {
-	struct cdx_seen *seen = &ck->seen.nodes[view->index];
+	struct cdx_seen *seen = &ck->trees->seen.nodes[view->index];
+	struct holder holder = {walk->inode, view->index, walk->arg};
 	struct mapped mapped = {0};
 	int ret;
 
-	ret = judge_extents(ck, walk->inode, view->index, view->items, view->count,
-			    &seen->first_extent, &seen->last_extent, &mapped);
+	ret = judge_extents(ck, &holder, view->items, view->count, &seen->first_extent,
+			    &seen->last_extent, &mapped);
 	seen->mapped_end = mapped.end;
 	seen->mapped_last = mapped.last;
 	return ret;
@@ -158,8 +166,8 @@ static int extent_leave(struct cdx_check *ck, struct cdx_walk *walk, const struc
 			const void *item, uint32_t child)
 {
 	static const struct cdx_seen unknown;
-	struct cdx_seen *seen = &ck->seen.nodes[view->index];
-	const struct cdx_seen *below = child == CDX_NONE ? &unknown : &ck->seen.nodes[child];
+	struct cdx_seen *seen = &ck->trees->seen.nodes[view->index];
+	const struct cdx_seen *below = child == CDX_NONE ? &unknown : &ck->trees->seen.nodes[child];
 
 	if (item == view->items)
 		seen->first_extent = below->first_extent;
@@ -232,10 +240,10 @@ static void judge_end_of_file(struct cdx_check *ck, uint64_t inode, uint64_t siz
 static int judge_inline(struct cdx_check *ck, const struct cdx_file_extents *file,
 			struct mapped *mapped)
 {
+	struct holder holder = {file->inode, file->leaf, file->mapped};
 	struct cdx_seen_extent first, last;
 
-	return judge_extents(ck, file->inode, file->leaf, file->value, file->disk->n_inline, &first,
-			     &last, mapped);
+	return judge_extents(ck, &holder, file->value, file->disk->n_inline, &first, &last, mapped);
 }
 
 static int judge_tree(struct cdx_check *ck, const struct cdx_file_extents *file,
@@ -245,13 +253,14 @@ static int judge_tree(struct cdx_check *ck, const struct cdx_file_extents *file,
 		.ops = &cdx_extent_walk_ops,
 		.inode = file->inode,
 		.live = true,
+		.arg = file->mapped,
 	};
 	uint32_t root;
 	int ret = cdx_check_tree(ck, &walk, file->value, CDX_KIND_EXTENT, file->leaf, &root);
 
 	if (!ret && root != CDX_NONE) {
-		mapped->end = ck->seen.nodes[root].mapped_end;
-		mapped->last = ck->seen.nodes[root].mapped_last;
+		mapped->end = ck->trees->seen.nodes[root].mapped_end;
+		mapped->last = ck->trees->seen.nodes[root].mapped_last;
 	}
 	return ret;
 }
@@ -278,18 +287,19 @@ int cdx_check_file_extents(struct cdx_check *ck, const struct cdx_file_extents *
  */
 void cdx_check_count_shared(struct cdx_check *ck)
 {
-	const struct cdx_event_set *set = &ck->refs.set[CDX_REF_DATA];
+	const struct cdx_event_set *set = &ck->trees->refs.set[CDX_REF_DATA];
+	struct cdx_seen *nodes = ck->trees->seen.nodes;
 	uint64_t furthest = 0;
 
-	for (size_t i = 0; i < ck->seen.count; i++) {
-		struct cdx_seen *seen = &ck->seen.nodes[i];
+	for (size_t i = 0; i < ck->trees->seen.count; i++) {
+		uint32_t parent = nodes[i].parent;
 
-		seen->shared = seen->pointers > 1 ||
-			       (seen->parent != CDX_NONE && ck->seen.nodes[seen->parent].shared);
+		nodes[i].shared = nodes[i].pointers > 1 ||
+				  (parent != CDX_NONE && nodes[parent].shared);
 	}
 	for (size_t i = 0; i < set->count; i++) {
-		const struct cdx_seen *owner = &ck->seen.nodes[set->events[i].owner];
-		bool overlaps = cdx_refs_data_overlaps(&ck->refs, i, &furthest);
+		const struct cdx_seen *owner = &nodes[set->events[i].owner];
+		bool overlaps = cdx_refs_data_overlaps(&ck->trees->refs, i, &furthest);
 
 		if (!owner->live)
 			continue;

@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Pass 4: what the commit record itself keeps: reserves, limbo, staging (FORMAT 4.1, 5, 10). */
+#include "check/held.h"
+
 #include <stdlib.h>
 
-#include "check/check.h"
+#include "check/extent.h"
+
+/* DROP entries of limbo: these may overlap. */
+struct seen_drop { uint64_t address, transaction; };
+struct limbo_pass {
+	struct seen_drop *drops;
+	size_t count, capacity;
+};
 
 /* So many lanes have a lock byte of their own (FORMAT 11). */
 #define LANES (CDX_LOCK_READERS - CDX_LOCK_LANES)
@@ -30,12 +39,12 @@ static int reserve(struct cdx_check *ck, const struct cdx_disk_run *run, bool wi
 
 	if (!cdx_super_allocatable(&ck->super, start, count)) {
 		report_run(ck, CDX_P_RESERVE_BOUNDS, start, count);
-		ck->pointers_incomplete = true;
+		ck->trees->pointers_incomplete = true;
 		return 0;
 	}
 	if (window && ((start | count) & mask))
 		report_run(ck, CDX_P_RESERVE_BLOCKS, start, count);
-	return cdx_refs_add(&ck->refs, CDX_REF_RESERVE, start, count, CDX_NO_OWNER);
+	return cdx_refs_add(&ck->trees->refs, CDX_REF_RESERVE, start, count, CDX_NO_OWNER);
 }
 
 static int check_reserves(struct cdx_check *ck)
@@ -59,20 +68,21 @@ static bool limbo_makes_sense(const struct cdx_disk_limbo *limbo)
 	       get32(limbo->count_or_crc) && !limbo->kind && !limbo->level;
 }
 
-static int limbo_drop(struct cdx_check *ck, const struct cdx_disk_limbo *limbo)
+static int limbo_drop(struct cdx_check *ck, struct limbo_pass *pass,
+		      const struct cdx_disk_limbo *limbo)
 {
-	struct cdx_seen_drop drop = {get64(limbo->address), get64(limbo->transaction)};
-	int ret =
-		cdx_array_grow(&ck->drops, &ck->drop_capacity, ck->drop_count, sizeof(*ck->drops));
+	struct seen_drop drop = {get64(limbo->address), get64(limbo->transaction)};
+	int ret = cdx_array_grow(&pass->drops, &pass->capacity, pass->count, sizeof(*pass->drops));
 
 	if (ret)
 		return ret;
-	ck->drops[ck->drop_count++] = drop;
-	return cdx_refs_add(&ck->refs, CDX_REF_DROP, drop.address, get32(limbo->count_or_crc),
-			    CDX_NO_OWNER);
+	pass->drops[pass->count++] = drop;
+	return cdx_refs_add(&ck->trees->refs, CDX_REF_DROP, drop.address,
+			    get32(limbo->count_or_crc), CDX_NO_OWNER);
 }
 
-static int limbo_pointer(struct cdx_check *ck, const struct cdx_disk_limbo *limbo)
+static int limbo_pointer(struct cdx_check *ck, struct limbo_pass *pass,
+			 const struct cdx_disk_limbo *limbo)
 {
 	struct cdx_walk walk = {.ops = &cdx_extent_walk_ops};
 
@@ -80,33 +90,34 @@ static int limbo_pointer(struct cdx_check *ck, const struct cdx_disk_limbo *limb
 	case CDX_LIMBO_TREE:
 		return cdx_check_limbo_tree(ck, &walk, limbo);
 	case CDX_LIMBO_DROP:
-		return limbo_drop(ck, limbo);
+		return limbo_drop(ck, pass, limbo);
 	default:
-		return cdx_refs_add(&ck->refs, CDX_REF_LIMBO, get64(limbo->address),
+		return cdx_refs_add(&ck->trees->refs, CDX_REF_LIMBO, get64(limbo->address),
 				    get32(limbo->count_or_crc), CDX_NO_OWNER);
 	}
 }
 
-static int limbo_entry(struct cdx_check *ck, const struct cdx_disk_limbo *limbo)
+static int limbo_entry(struct cdx_check *ck, struct limbo_pass *pass,
+		       const struct cdx_disk_limbo *limbo)
 {
 	uint64_t start = get64(limbo->address), transaction = get64(limbo->transaction);
 	uint64_t count = limbo->type == CDX_LIMBO_TREE ? 1 : get32(limbo->count_or_crc);
 
 	if (!limbo_makes_sense(limbo)) {
 		report_run(ck, CDX_P_LIMBO_FORMAT, start, 1);
-		ck->pointers_incomplete = true;
+		ck->trees->pointers_incomplete = true;
 		return 0;
 	}
 	if (!cdx_super_allocatable(&ck->super, start, count)) {
 		report_run(ck, CDX_P_LIMBO_BOUNDS, start, count);
-		ck->pointers_incomplete = true;
+		ck->trees->pointers_incomplete = true;
 		return 0;
 	}
 	if (limbo->reserved)
 		report_run(ck, CDX_P_RESERVED_FIELD, start, count);
 	if (transaction > ck->transaction)
 		report_values(ck, CDX_P_LIMBO_FUTURE, start, transaction, ck->transaction);
-	return limbo_pointer(ck, limbo);
+	return limbo_pointer(ck, pass, limbo);
 }
 
 static int limbo_leaf(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx_view *view)
@@ -114,15 +125,14 @@ static int limbo_leaf(struct cdx_check *ck, struct cdx_walk *walk, const struct 
 	const struct cdx_disk_limbo *limbo = view->items;
 	int ret = 0;
 
-	(void)walk;
 	for (unsigned int i = 0; i < view->count && !ret; i++)
-		ret = limbo_entry(ck, &limbo[i]);
+		ret = limbo_entry(ck, walk->arg, &limbo[i]);
 	return ret;
 }
 
 static int compare_drops(const void *a, const void *b)
 {
-	const struct cdx_seen_drop *left = a, *right = b;
+	const struct seen_drop *left = a, *right = b;
 
 	if (left->address != right->address)
 		return left->address < right->address ? -1 : 1;
@@ -132,13 +142,13 @@ static int compare_drops(const void *a, const void *b)
 }
 
 /* DROPs may overlap, but no two entries have the same transaction and address. */
-static void find_equal_drops(struct cdx_check *ck)
+static void find_equal_drops(struct cdx_check *ck, struct limbo_pass *pass)
 {
-	if (ck->drop_count)
-		qsort(ck->drops, ck->drop_count, sizeof(*ck->drops), compare_drops);
-	for (size_t i = 1; i < ck->drop_count; i++) {
-		if (compare_drops(&ck->drops[i - 1], &ck->drops[i]) == 0)
-			report_run(ck, CDX_P_LIMBO_OVERLAP, ck->drops[i].address, 1);
+	if (pass->count)
+		qsort(pass->drops, pass->count, sizeof(*pass->drops), compare_drops);
+	for (size_t i = 1; i < pass->count; i++) {
+		if (compare_drops(&pass->drops[i - 1], &pass->drops[i]) == 0)
+			report_run(ck, CDX_P_LIMBO_OVERLAP, pass->drops[i].address, 1);
 	}
 }
 
@@ -149,15 +159,17 @@ static int check_limbo(struct cdx_check *ck)
 	const struct cdx_disk_limbo *list =
 		(const struct cdx_disk_limbo *)((const struct cdx_disk_run *)(&ck->record + 1) +
 						runs);
-	struct cdx_walk walk = {.ops = &ops};
+	struct limbo_pass pass = {0};
+	struct cdx_walk walk = {.ops = &ops, .arg = &pass};
 	int ret = 0;
 
 	for (unsigned int i = 0; i < get16(ck->record.n_limbo) && !ret; i++)
-		ret = limbo_entry(ck, &list[i]);
+		ret = limbo_entry(ck, &pass, &list[i]);
 	if (!ret)
 		ret = cdx_check_tree(ck, &walk, &ck->record.limbo, CDX_KIND_LIMBO, CDX_NONE, NULL);
 	if (!ret)
-		find_equal_drops(ck);
+		find_equal_drops(ck, &pass);
+	free(pass.drops);
 	return ret;
 }
 

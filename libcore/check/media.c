@@ -8,10 +8,11 @@
  * slot, which held N - 1 in both copies when N was committed, the primary may
  * be torn by the writer of N + 1, the mirror is whole.  Anything else is damage.
  */
+#include "check/media.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "check/check.h"
 #include "base/err.h"
 
 #define STABLE_TRIES 100
@@ -24,17 +25,6 @@ struct super_copy {
 	struct cowdax_error error;
 	int ret;			/* 0: valid */
 };
-
-static bool all_zero(const void *bytes, size_t length)
-{
-	const unsigned char *at = bytes;
-
-	while (length--) {
-		if (*at++)
-			return false;
-	}
-	return true;
-}
 
 static void load_super(struct cdx_check *ck, uint64_t offset, const char *path,
 		       struct super_copy *copy)
@@ -76,8 +66,8 @@ static void check_super_reserved(struct cdx_check *ck, const struct super_copy *
 
 	if (copy->ret)
 		return;
-	if (get32(disk->reserved0) || !all_zero(disk->reserved, sizeof(disk->reserved)) ||
-	    !all_zero(copy->bytes + sizeof(*disk), sizeof(copy->bytes) - sizeof(*disk)))
+	if (get32(disk->reserved0) || !cdx_all_zero(disk->reserved, sizeof(disk->reserved)) ||
+	    !cdx_all_zero(copy->bytes + sizeof(*disk), sizeof(copy->bytes) - sizeof(*disk)))
 		cdx_report(ck, CDX_P_RESERVED_FIELD, &(struct cdx_finding){.grains = 1});
 }
 
@@ -286,11 +276,11 @@ static void check_record_reserved(struct cdx_check *ck)
 	const struct cdx_disk_ref *refs[] = {&record->fs, &record->space, &record->limbo,
 					     &record->staging};
 	bool zero = !get16(record->reserved0) && !get32(record->reserved1) &&
-		    all_zero(record->reserved, sizeof(record->reserved)) &&
-		    all_zero(&record->snapshots, sizeof(record->snapshots));
+		    cdx_all_zero(record->reserved, sizeof(record->reserved)) &&
+		    cdx_all_zero(&record->snapshots, sizeof(record->snapshots));
 
 	for (size_t i = 0; i < sizeof(refs) / sizeof(refs[0]); i++)
-		zero = zero && all_zero(refs[i]->reserved, sizeof(refs[i]->reserved));
+		zero = zero && cdx_all_zero(refs[i]->reserved, sizeof(refs[i]->reserved));
 	if (!zero)
 		report_slot(ck, CDX_P_RESERVED_FIELD, PRIMARY, ck->transaction & 1);
 }

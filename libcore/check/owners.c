@@ -5,9 +5,12 @@
  * something is lost, all nodes that lead to it are marked, level by level from
  * the leaves up, and then each file is followed down through marked nodes only.
  */
+#include "check/owners.h"
+
+#include <errno.h>
 #include <stdlib.h>
 
-#include "check/check.h"
+#include "check/item.h"
 
 /* A million clones of a file may have a million bad blocks: past this, a file's first will do. */
 #define MAX_STEPS (UINT32_C(1) << 22)
@@ -17,6 +20,18 @@ struct inner_item {			/* FORMAT 6.2, of an extent tree */
 	struct cdx_disk_child child;
 };
 static_assert(sizeof(struct inner_item) == sizeof(struct cdx_disk_extent), "FORMAT 6.2, 8");
+
+enum mark {
+	LOSSY = 1,			/* it, or something below it, cannot be read */
+	OWNED = 2,			/* lost, and reported of a file */
+};
+
+struct pass {
+	struct cdx_bad_runs *bad;	/* data */
+	uint8_t *marks;			/* of each node seen: enum mark */
+	uint32_t steps;			/* taken to find owners: bounded */
+	struct cdx_bad_runs loss;	/* of the file at hand, in any order */
+};
 
 /* ---- reading nodes again ------------------------------------------------------------ */
 
@@ -37,13 +52,15 @@ static const void *read_again(struct cdx_check *ck, const struct cdx_seen *seen,
 }
 
 /* The node one level down that @item leads to, if something is lost there; else CDX_NONE. */
-static uint32_t lossy_child(struct cdx_check *ck, const struct cdx_disk_child *child,
-			    unsigned int level)
+static uint32_t lossy_child(struct cdx_check *ck, const struct pass *pass,
+			    const struct cdx_disk_child *child, unsigned int level)
 {
 	uint32_t index = cdx_seen_find(ck, get64(child->address));
-	const struct cdx_seen *seen = index == CDX_NONE ? NULL : &ck->seen.nodes[index];
 
-	return seen && seen->lossy && seen->level == level ? index : CDX_NONE;
+	if (index == CDX_NONE || !(pass->marks[index] & LOSSY) ||
+	    ck->trees->seen.nodes[index].level != level)
+		return CDX_NONE;
+	return index;
 }
 
 /* The grains of @extent, if there is data in them. */
@@ -78,9 +95,9 @@ static size_t first_bad(const struct cdx_bad_runs *bad, uint64_t at)
 
 /* ---- marking what leads to a loss ------------------------------------------------------ */
 
-static bool extent_lossy(const struct cdx_check *ck, const struct cdx_disk_extent *extent)
+static bool extent_lossy(const struct cdx_check *ck, const struct cdx_bad_runs *bad,
+			 const struct cdx_disk_extent *extent)
 {
-	const struct cdx_bad_runs *bad = &ck->media.data;
 	uint64_t start, end;
 	size_t first;
 
@@ -90,7 +107,8 @@ static bool extent_lossy(const struct cdx_check *ck, const struct cdx_disk_exten
 	return first < bad->count && bad->runs[first].start < end;
 }
 
-static bool leads_to_loss(struct cdx_check *ck, const struct cdx_seen *seen)
+static bool leads_to_loss(struct cdx_check *ck, const struct pass *pass,
+			  const struct cdx_seen *seen)
 {
 	unsigned int count;
 	const void *items = read_again(ck, seen, &count);
@@ -98,81 +116,87 @@ static bool leads_to_loss(struct cdx_check *ck, const struct cdx_seen *seen)
 	const struct inner_item *inner = items;
 
 	for (unsigned int i = 0; i < count; i++) {
-		if (seen->level == 0 ? extent_lossy(ck, &extents[i])
-				     : lossy_child(ck, &inner[i].child, seen->level - 1u) != CDX_NONE)
+		if (seen->level == 0 && extent_lossy(ck, pass->bad, &extents[i]))
+			return true;
+		if (seen->level &&
+		    lossy_child(ck, pass, &inner[i].child, seen->level - 1u) != CDX_NONE)
 			return true;
 	}
 	return false;
 }
 
-static void mark_lossy(struct cdx_check *ck)
+static void mark_lossy(struct cdx_check *ck, struct pass *pass)
 {
+	for (size_t i = 0; i < ck->trees->seen.count; i++) {
+		if (ck->trees->seen.nodes[i].state == CDX_SEEN_LOST)
+			pass->marks[i] = LOSSY;
+	}
 	for (unsigned int level = 0; level <= CDX_MAX_LEVEL; level++) {
-		for (size_t i = 0; i < ck->seen.count; i++) {
-			struct cdx_seen *seen = &ck->seen.nodes[i];
+		for (size_t i = 0; i < ck->trees->seen.count; i++) {
+			const struct cdx_seen *seen = &ck->trees->seen.nodes[i];
 
 			if (seen->level == level && seen->kind == CDX_KIND_EXTENT && seen->live &&
-			    seen->state == CDX_SEEN_WALKED)
-				seen->lossy = leads_to_loss(ck, seen);
+			    seen->state == CDX_SEEN_WALKED && leads_to_loss(ck, pass, seen))
+				pass->marks[i] = LOSSY;
 		}
 	}
 }
 
-/* ---- one file's losses, as runs in any order ------------------------------------------ */
+/* ---- one file's losses ------------------------------------------ */
 
-static bool enough(const struct cdx_check *ck, const struct cdx_bad_runs *loss)
+static bool enough(const struct pass *pass)
 {
-	return loss->count && ck->media.steps >= MAX_STEPS;
+	return pass->loss.count && pass->steps >= MAX_STEPS;
 }
 
-static int lose_data(struct cdx_check *ck, struct cdx_bad_runs *loss,
+static int lose_data(struct cdx_check *ck, struct pass *pass,
 		     const struct cdx_disk_extent *extent)
 {
-	struct cdx_bad_runs *bad = &ck->media.data;
+	struct cdx_bad_runs *bad = pass->bad;
 	uint64_t start, end;
 	int ret = 0;
 
 	if (!data_grains(ck, extent, &start, &end))
 		return 0;
-	for (size_t i = first_bad(bad, start); i < bad->count && !ret && !enough(ck, loss); i++) {
+	for (size_t i = first_bad(bad, start); i < bad->count && !ret && !enough(pass); i++) {
 		struct cdx_bad_run *run = &bad->runs[i];
 
 		if (run->start >= end)
 			break;
 		run->owned = true;
-		ck->media.steps++;
-		ret = cdx_bad_runs_add(loss, run->start > start ? run->start : start,
+		pass->steps++;
+		ret = cdx_bad_runs_add(&pass->loss, run->start > start ? run->start : start,
 				       run->end < end ? run->end : end);
 	}
 	return ret;
 }
 
 /* Levels fall at each step, so this is at most 16 deep. */
-static int lose_below(struct cdx_check *ck, struct cdx_bad_runs *loss, uint32_t index)
+static int lose_below(struct cdx_check *ck, struct pass *pass, uint32_t index)
 {
-	struct cdx_seen *seen = &ck->seen.nodes[index];
+	const struct cdx_seen *seen = &ck->trees->seen.nodes[index];
 	const struct inner_item *inner;
 	const void *items;
 	unsigned int count;
 	int ret = 0;
 
-	ck->media.steps++;
+	pass->steps++;
 	if (seen->state == CDX_SEEN_LOST) {
-		seen->owned = true;
-		return cdx_bad_runs_add(loss, seen->grain, seen->grain + 1);
+		pass->marks[index] |= OWNED;
+		return cdx_bad_runs_add(&pass->loss, seen->grain, seen->grain + 1);
 	}
 	items = read_again(ck, seen, &count);
 	inner = items;
-	for (unsigned int i = 0; i < count && !ret && !enough(ck, loss); i++) {
+	for (unsigned int i = 0; i < count && !ret && !enough(pass); i++) {
 		uint32_t child;
 
 		if (seen->level == 0) {
-			ret = lose_data(ck, loss, (const struct cdx_disk_extent *)items + i);
+			ret = lose_data(ck, pass, (const struct cdx_disk_extent *)items + i);
 			continue;
 		}
-		child = lossy_child(ck, &inner[i].child, seen->level - 1u);
+		child = lossy_child(ck, pass, &inner[i].child, seen->level - 1u);
 		if (child != CDX_NONE)
-			ret = lose_below(ck, loss, child);
+			ret = lose_below(ck, pass, child);
 	}
 	return ret;
 }
@@ -185,8 +209,10 @@ static int compare_runs(const void *a, const void *b)
 }
 
 /* A file may come upon one block several times, and in any order. */
-static void report_loss(struct cdx_check *ck, struct cdx_bad_runs *loss, uint64_t inode)
+static void report_loss(struct cdx_check *ck, struct pass *pass, uint64_t inode)
 {
+	struct cdx_bad_runs *loss = &pass->loss;
+
 	if (loss->count)
 		qsort(loss->runs, loss->count, sizeof(*loss->runs), compare_runs);
 	for (size_t i = 0, next; i < loss->count; i = next) {
@@ -202,7 +228,7 @@ static void report_loss(struct cdx_check *ck, struct cdx_bad_runs *loss, uint64_
 	loss->count = 0;
 }
 
-static int file_losses(struct cdx_check *ck, struct cdx_bad_runs *loss,
+static int file_losses(struct cdx_check *ck, struct pass *pass,
 		       const struct cdx_file_extents *file)
 {
 	const struct cdx_disk_extent *extents = file->value;
@@ -212,20 +238,20 @@ static int file_losses(struct cdx_check *ck, struct cdx_bad_runs *loss,
 
 	if (file->disk->layout == CDX_LAYOUT_TREE) {
 		root = cdx_seen_find(ck, get64(ref->address));
-		if (root != CDX_NONE && ck->seen.nodes[root].lossy)
-			ret = lose_below(ck, loss, root);
+		if (root != CDX_NONE && (pass->marks[root] & LOSSY))
+			ret = lose_below(ck, pass, root);
 	} else {
 		for (unsigned int i = 0; i < file->disk->n_inline && !ret; i++)
-			ret = lose_data(ck, loss, &extents[i]);
+			ret = lose_data(ck, pass, &extents[i]);
 	}
 	if (!ret)
-		report_loss(ck, loss, file->inode);
+		report_loss(ck, pass, file->inode);
 	return ret;
 }
 
 /* ---- all files --------------------------------------------------------------------------- */
 
-static int leaf_losses(struct cdx_check *ck, struct cdx_bad_runs *loss,
+static int leaf_losses(struct cdx_check *ck, struct pass *pass,
 		       const struct cdx_seen *seen)
 {
 	size_t offset = sizeof(struct cdx_disk_node);
@@ -241,46 +267,50 @@ static int leaf_losses(struct cdx_check *ck, struct cdx_bad_runs *loss,
 		if (!item)
 			break;
 		if (cdx_check_item_extents(item, &file))
-			ret = file_losses(ck, loss, &file);
+			ret = file_losses(ck, pass, &file);
 	}
 	return ret;
 }
 
 /* What was found in no file after all must not go unsaid. */
-static void report_unowned(struct cdx_check *ck)
+static void report_unowned(struct cdx_check *ck, const struct pass *pass)
 {
-	for (size_t i = 0; i < ck->media.data.count; i++) {
-		const struct cdx_bad_run *run = &ck->media.data.runs[i];
+	for (size_t i = 0; i < pass->bad->count; i++) {
+		const struct cdx_bad_run *run = &pass->bad->runs[i];
 
 		if (!run->owned)
 			cdx_report(ck, CDX_P_MEDIA_ERROR, &(struct cdx_finding){
 				.grain = run->start, .grains = run->end - run->start});
 	}
-	for (size_t i = 0; i < ck->seen.count; i++) {
-		const struct cdx_seen *seen = &ck->seen.nodes[i];
+	for (size_t i = 0; i < ck->trees->seen.count; i++) {
+		const struct cdx_seen *seen = &ck->trees->seen.nodes[i];
 
-		if (seen->state == CDX_SEEN_LOST && !seen->owned)
+		if (seen->state == CDX_SEEN_LOST && !(pass->marks[i] & OWNED))
 			cdx_report(ck, CDX_P_MEDIA_ERROR, &(struct cdx_finding){
 				.grain = seen->grain, .grains = 1});
 	}
 }
 
-int cdx_check_owners(struct cdx_check *ck)
+int cdx_check_owners(struct cdx_check *ck, struct cdx_bad_runs *bad)
 {
-	struct cdx_bad_runs loss = {0};
+	struct pass pass = {.bad = bad};
 	int ret = 0;
 
-	if (!ck->media.data.count && !ck->media.nodes_lost)
+	if (!bad->count && !ck->trees->lost)
 		return 0;
-	mark_lossy(ck);
-	for (size_t i = 0; i < ck->seen.count && !ret; i++) {
-		const struct cdx_seen *seen = &ck->seen.nodes[i];
+	pass.marks = calloc(ck->trees->seen.count + 1, sizeof(*pass.marks));
+	if (!pass.marks)
+		return -ENOMEM;
+	mark_lossy(ck, &pass);
+	for (size_t i = 0; i < ck->trees->seen.count && !ret; i++) {
+		const struct cdx_seen *seen = &ck->trees->seen.nodes[i];
 
 		if (seen->kind == CDX_KIND_FS && seen->level == 0 && seen->state == CDX_SEEN_WALKED)
-			ret = leaf_losses(ck, &loss, seen);
+			ret = leaf_losses(ck, &pass, seen);
 	}
-	free(loss.runs);
 	if (!ret)
-		report_unowned(ck);
+		report_unowned(ck, &pass);
+	free(pass.loss.runs);
+	free(pass.marks);
 	return ret;
 }

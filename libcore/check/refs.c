@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Counting pointers (FORMAT 7: a count is the number of them) by sorting their
+ * ends and sweeping along the grains, in memory that grows with the pointers.
+ */
 #include "check/refs.h"
 
 #include <errno.h>

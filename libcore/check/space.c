@@ -1,14 +1,27 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Pass 5: the space tree (FORMAT 7), and every reference count against the pointers (I3). */
-#include <errno.h>
-#include <string.h>
+#include "check/space.h"
 
-#include "check/check.h"
+#include <stdlib.h>
+
+#include "check/item.h"
 
 #define LEVELS (CDX_MAX_LEVEL + 1)
 #define PROGRESS_STEP 65536
 
 /* ---- the tree -------------------------------------------------------------------- */
+
+#define UNKNOWN (UINT64_C(1) << 63)	/* in start: a stretch that could not be read */
+struct run {
+	uint64_t start;			/* grains; it reaches to the next one's start */
+	uint64_t refcount;
+};
+
+struct runs {
+	struct run *run;
+	size_t count, capacity;
+	bool incomplete;
+};
 
 /* By level: what the nodes on the way down add, and the largest free run met so far. */
 struct space_walk {
@@ -16,6 +29,7 @@ struct space_walk {
 	uint64_t largest[LEVELS];
 	bool largest_known[LEVELS];
 	uint64_t free_grains;
+	struct runs *runs;
 };
 
 static void report_grains(struct cdx_check *ck, enum cdx_problem problem, uint64_t start,
@@ -34,20 +48,19 @@ static uint64_t measure(const struct cdx_check *ck, uint64_t start, uint64_t end
 	return end - start < mask ? end - start : mask;
 }
 
-static int note_run(struct cdx_check *ck, uint64_t start, uint64_t refcount)
+static int note_run(struct cdx_check *ck, struct runs *runs, uint64_t start, uint64_t refcount)
 {
-	const struct cdx_space_run *last;
-	int ret = cdx_array_grow(&ck->space, &ck->space_capacity, ck->space_count,
-				 sizeof(*ck->space));
+	const struct run *last;
+	int ret = cdx_array_grow(&runs->run, &runs->capacity, runs->count, sizeof(*runs->run));
 
 	if (ret)
 		return ret;
-	if (ck->space_count && !(start & CDX_SPACE_UNKNOWN)) {
-		last = &ck->space[ck->space_count - 1];
-		if (!(last->start & CDX_SPACE_UNKNOWN) && last->refcount == refcount)
+	if (runs->count && !(start & UNKNOWN)) {
+		last = &runs->run[runs->count - 1];
+		if (!(last->start & UNKNOWN) && last->refcount == refcount)
 			report_grains(ck, CDX_P_SPACE_MERGE, start, 1);
 	}
-	ck->space[ck->space_count++] = (struct cdx_space_run){start, refcount};
+	runs->run[runs->count++] = (struct run){start, refcount};
 	return 0;
 }
 
@@ -65,12 +78,12 @@ static int space_leaf(struct cdx_check *ck, struct cdx_walk *walk, const struct 
 
 		if (start >= ck->super.grains) {
 			report_grains(ck, CDX_P_SPACE_TILING, start, 1);
-			ck->space_incomplete = true;
-			return note_run(ck, start | CDX_SPACE_UNKNOWN, 0);
+			space->runs->incomplete = true;
+			return note_run(ck, space->runs, start | UNKNOWN, 0);
 		}
 		if (end > ck->super.grains)
 			end = ck->super.grains;
-		ret = note_run(ck, start, refcount);
+		ret = note_run(ck, space->runs, start, refcount);
 		if (ret)
 			return ret;
 		if (refcount)
@@ -103,7 +116,7 @@ static int space_leave(struct cdx_check *ck, struct cdx_walk *walk, const struct
 
 	if (index == CDX_NONE) {
 		space->largest_known[view->level] = false;
-		return note_run(ck, start | CDX_SPACE_UNKNOWN, 0);
+		return note_run(ck, space->runs, start | UNKNOWN, 0);
 	}
 	if (!space->largest_known[below])
 		space->largest_known[view->level] = false;
@@ -119,11 +132,11 @@ static int space_leave(struct cdx_check *ck, struct cdx_walk *walk, const struct
 	return 0;
 }
 
-static int walk_space(struct cdx_check *ck)
+static int walk_space(struct cdx_check *ck, struct runs *runs)
 {
 	static const struct cdx_walk_ops ops = {
 		.leaf = space_leaf, .enter = space_enter, .leave = space_leave};
-	struct space_walk space = {0};
+	struct space_walk space = {.runs = runs};
 	struct cdx_walk walk = {.ops = &ops, .arg = &space};
 	uint64_t free_grains = get64(ck->record.free_grains);
 	int ret;
@@ -131,12 +144,12 @@ static int walk_space(struct cdx_check *ck)
 	ret = cdx_check_tree(ck, &walk, &ck->record.space, CDX_KIND_SPACE, CDX_NONE, NULL);
 	if (ret)
 		return ret;
-	ck->space_incomplete |= walk.broken;
-	if (!walk.broken && (ck->space_count == 0 || ck->space[0].start != 0)) {
+	runs->incomplete |= walk.broken;
+	if (!walk.broken && (runs->count == 0 || runs->run[0].start != 0)) {
 		report_grains(ck, CDX_P_SPACE_TILING, 0, 1);
-		ck->space_incomplete = true;
+		runs->incomplete = true;
 	}
-	if (!ck->space_incomplete && free_grains != space.free_grains)
+	if (!runs->incomplete && free_grains != space.free_grains)
 		cdx_report(ck, CDX_P_FREE_GRAINS, &(struct cdx_finding){
 			.compared = true, .found = free_grains, .expected = space.free_grains});
 	return 0;
@@ -196,6 +209,11 @@ static bool find_conflict(const uint64_t depth[CDX_REF_CLASSES], enum cdx_proble
 	return true;
 }
 
+static uint64_t data_owner(struct cdx_check *ck, uint64_t grain)
+{
+	return cdx_check_owner_inode(ck, cdx_refs_data_owner(&ck->trees->refs, grain), grain);
+}
+
 static void judge_stretch(struct cdx_check *ck, struct stretch stretches[STRETCHES], uint64_t start,
 			  uint64_t end, const uint64_t depth[CDX_REF_CLASSES], uint64_t refcount)
 {
@@ -209,11 +227,10 @@ static void judge_stretch(struct cdx_check *ck, struct stretch stretches[STRETCH
 	if (refcount == finding.expected && !conflict)
 		return;
 	if (depth[CDX_REF_DATA])
-		finding.inode =
-			cdx_check_owner_inode(ck, cdx_refs_data_owner(&ck->refs, start), start);
+		finding.inode = data_owner(ck, start);
 	if (refcount < finding.expected)
 		extend_stretch(ck, &stretches[STRETCH_COUNT], CDX_P_REFCOUNT_LOW, &finding);
-	else if (refcount > finding.expected && !ck->pointers_incomplete)
+	else if (refcount > finding.expected && !ck->trees->pointers_incomplete)
 		extend_stretch(ck, &stretches[STRETCH_COUNT], CDX_P_REFCOUNT_HIGH, &finding);
 	finding.compared = false;
 	if (conflict)
@@ -227,23 +244,23 @@ static void progress(struct cdx_check *ck, uint64_t grains)
 		cdx_check_progress(ck, 5, grains, ck->super.grains);
 }
 
-static void compare_counts(struct cdx_check *ck)
+static void compare_counts(struct cdx_check *ck, const struct runs *runs)
 {
 	struct stretch stretches[STRETCHES] = {0};
 	uint64_t depth[CDX_REF_CLASSES], next;
 
-	for (size_t i = 0; i < ck->space_count; i++) {
-		const struct cdx_space_run *run = &ck->space[i];
+	for (size_t i = 0; i < runs->count; i++) {
+		const struct run *run = &runs->run[i];
 		uint64_t at = run->start;
-		uint64_t end = i + 1 < ck->space_count ? run[1].start & ~CDX_SPACE_UNKNOWN
+		uint64_t end = i + 1 < runs->count ? run[1].start & ~UNKNOWN
 						       : ck->super.grains;
 
-		if (run->start & CDX_SPACE_UNKNOWN)
+		if (run->start & UNKNOWN)
 			continue;
 		if (end > ck->super.grains)
 			end = ck->super.grains;
 		for (; at < end; at = next) {
-			cdx_refs_sweep(&ck->refs, at, depth, &next);
+			cdx_refs_sweep(&ck->trees->refs, at, depth, &next);
 			if (next > end)
 				next = end;
 			judge_stretch(ck, stretches, at, next, depth, run->refcount);
@@ -255,24 +272,34 @@ static void compare_counts(struct cdx_check *ck)
 		close_stretch(ck, &stretches[i]);
 }
 
+/* The superblock's pointers, the last to be counted. */
+static int count_regions(const struct cdx_super *super, struct cdx_refs *refs)
+{
+	uint64_t region = super->head_grains;
+	int ret;
+
+	ret = cdx_refs_add(refs, CDX_REF_REGION, 0, region, CDX_NO_OWNER);
+	if (!ret)
+		ret = cdx_refs_add(refs, CDX_REF_REGION, super->grains - region, region,
+				   CDX_NO_OWNER);
+	return ret;
+}
+
 int cdx_check_space(struct cdx_check *ck)
 {
-	uint64_t region = ck->super.head_grains;
+	struct runs runs = {0};
 	int ret;
 
 	progress(ck, 0);
-	ret = walk_space(ck);
+	ret = walk_space(ck, &runs);
 	if (!ret)
-		ret = cdx_refs_add(&ck->refs, CDX_REF_REGION, 0, region, CDX_NO_OWNER);
+		ret = count_regions(&ck->super, &ck->trees->refs);
 	if (!ret)
-		ret = cdx_refs_add(&ck->refs, CDX_REF_REGION, ck->super.grains - region, region,
-				   CDX_NO_OWNER);
-	if (!ret)
-		ret = cdx_refs_sort(&ck->refs);
-	if (ret)
-		return ret;
-	cdx_check_count_shared(ck);
-	compare_counts(ck);
-	progress(ck, ck->super.grains);
-	return 0;
+		ret = cdx_refs_sort(&ck->trees->refs);
+	if (!ret) {
+		compare_counts(ck, &runs);
+		progress(ck, ck->super.grains);
+	}
+	free(runs.run);
+	return ret;
 }

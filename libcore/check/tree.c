@@ -4,14 +4,25 @@
  * however many pointers lead to it, but held against every one of them.  Levels
  * fall at each step, so that a walk is at most 16 deep and meets no cycle.
  */
+#include "check/tree.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "check/check.h"
-#include "base/crc32c.h"
-
 #define LEVELS (CDX_MAX_LEVEL + 1)
+
+/* A pointer to a node, with what it promises of the node. */
+struct link {
+	uint64_t grain;
+	uint32_t crc;
+	uint32_t parent;		/* index in the seen table, or CDX_NONE for a root */
+	uint8_t kind, level;
+	bool limbo;			/* a limbo entry's pointer */
+	bool has_high;
+	uint64_t low[CDX_KEY_WORDS];	/* of a child: exactly its first key */
+	uint64_t high[CDX_KEY_WORDS];	/* all its keys are below */
+};
 
 struct shape {
 	unsigned int key_words, leaf_size, inner_size;	/* leaf_size 0: items tell theirs */
@@ -29,26 +40,28 @@ static const struct shape shapes[] = {
 
 unsigned char *cdx_check_node_buffer(struct cdx_check *ck, uint8_t kind, uint8_t level)
 {
-	return ck->buffers + ((size_t)(kind - 1) * LEVELS + level) * ck->super.node_size;
+	return ck->trees->buffers + ((size_t)(kind - 1) * LEVELS + level) * ck->super.node_size;
 }
 
 /* ---- the nodes seen -------------------------------------------------------------- */
 
-int cdx_seen_init(struct cdx_check *ck)
+int cdx_trees_init(struct cdx_trees *trees, const struct cdx_super *super)
 {
-	struct cdx_seen_table *seen = &ck->seen;
+	struct cdx_seen_table *seen = &trees->seen;
 
-	ck->buffers = malloc((size_t)CDX_KIND_STAGING * LEVELS * ck->super.node_size);
+	cdx_refs_init(&trees->refs, super->grains_per_block_shift);
+	trees->buffers = malloc((size_t)CDX_KIND_STAGING * LEVELS * super->node_size);
 	seen->slot_count = 1024;
 	seen->slots = calloc(seen->slot_count, sizeof(*seen->slots));
-	return ck->buffers && seen->slots ? 0 : -ENOMEM;
+	return trees->buffers && seen->slots ? 0 : -ENOMEM;
 }
 
-void cdx_seen_exit(struct cdx_check *ck)
+void cdx_trees_exit(struct cdx_trees *trees)
 {
-	free(ck->buffers);
-	free(ck->seen.nodes);
-	free(ck->seen.slots);
+	cdx_refs_exit(&trees->refs);
+	free(trees->buffers);
+	free(trees->seen.nodes);
+	free(trees->seen.slots);
 }
 
 /* The slot that holds @grain, or the empty one where it belongs. */
@@ -81,15 +94,15 @@ static int seen_rehash(struct cdx_seen_table *seen)
 
 uint32_t cdx_seen_find(struct cdx_check *ck, uint64_t grain)
 {
-	const uint32_t *slot = seen_slot(&ck->seen, grain);
+	const uint32_t *slot = seen_slot(&ck->trees->seen, grain);
 
 	return *slot ? *slot - 1 : CDX_NONE;
 }
 
 static int seen_find_or_add(struct cdx_check *ck, const struct cdx_walk *walk,
-			    const struct cdx_link *link, uint32_t *index)
+			    const struct link *link, uint32_t *index)
 {
-	struct cdx_seen_table *seen = &ck->seen;
+	struct cdx_seen_table *seen = &ck->trees->seen;
 	uint32_t *slot = seen_slot(seen, link->grain);
 	int ret;
 
@@ -116,14 +129,14 @@ static int seen_find_or_add(struct cdx_check *ck, const struct cdx_walk *walk,
 /* ---- judging a node ---------------------------------------------------------------- */
 
 static void report_node(struct cdx_check *ck, enum cdx_problem problem, const struct cdx_walk *walk,
-			const struct cdx_link *link)
+			const struct link *link)
 {
 	cdx_report(ck, problem, &(struct cdx_finding){
 		.inode = walk->inode, .grain = link->grain, .grains = 1});
 }
 
 static void report_node_values(struct cdx_check *ck, enum cdx_problem problem,
-			       const struct cdx_walk *walk, const struct cdx_link *link,
+			       const struct cdx_walk *walk, const struct link *link,
 			       uint64_t found, uint64_t expected)
 {
 	cdx_report(ck, problem, &(struct cdx_finding){
@@ -162,11 +175,6 @@ static void get_key(uint64_t key[CDX_KEY_WORDS], const void *item, unsigned int 
 		key[i] = i < words ? get64(word[i]) : 0;
 }
 
-size_t cdx_check_item_size(const struct cdx_disk_fs_item *item)
-{
-	return sizeof(*item) + ((get16(item->length) + 7u) & ~7u);
-}
-
 /* Bytes of the item at @offset; 0 when it would not fit before @used. */
 static size_t item_size(const struct cdx_view *view, size_t offset)
 {
@@ -177,14 +185,14 @@ static size_t item_size(const struct cdx_view *view, size_t offset)
 	if (size == 0) {
 		if (room < sizeof(struct cdx_disk_fs_item))
 			return 0;
-		size = cdx_check_item_size((const void *)(view->bytes + offset));
+		size = cdx_fs_item_size((const void *)(view->bytes + offset));
 	}
 	return size <= room ? size : 0;
 }
 
 /* Header and checksum, whatever the pointer said. */
 static bool judge_header(struct cdx_check *ck, const struct cdx_walk *walk,
-			 const struct cdx_link *link, const struct cdx_disk_node *disk)
+			 const struct link *link, const struct cdx_disk_node *disk)
 {
 	size_t used = get16(disk->used);
 
@@ -218,9 +226,9 @@ static bool judge_header(struct cdx_check *ck, const struct cdx_walk *walk,
 
 /* The items, once kind and level are what the pointer said. */
 static bool judge_items(struct cdx_check *ck, const struct cdx_walk *walk,
-			const struct cdx_link *link, const struct cdx_view *view)
+			const struct link *link, const struct cdx_view *view)
 {
-	struct cdx_seen *seen = &ck->seen.nodes[view->index];
+	struct cdx_seen *seen = &ck->trees->seen.nodes[view->index];
 	unsigned int words = shapes[view->kind].key_words;
 	size_t offset = sizeof(struct cdx_disk_node);
 
@@ -249,7 +257,7 @@ static bool judge_items(struct cdx_check *ck, const struct cdx_walk *walk,
 
 /* Whether the node is what @link says, but for its keys. */
 static bool judge_identity(struct cdx_check *ck, const struct cdx_walk *walk,
-			   const struct cdx_link *link, const struct cdx_seen *seen)
+			   const struct link *link, const struct cdx_seen *seen)
 {
 	if (seen->kind != link->kind) {
 		report_node_values(ck, CDX_P_NODE_KIND, walk, link, seen->kind, link->kind);
@@ -267,11 +275,11 @@ static bool judge_identity(struct cdx_check *ck, const struct cdx_walk *walk,
 }
 
 static bool judge_bounds(struct cdx_check *ck, const struct cdx_walk *walk,
-			 const struct cdx_link *link, const struct cdx_seen *seen)
+			 const struct link *link, const struct cdx_seen *seen)
 {
 	if (link->parent == CDX_NONE)
 		return true;
-	if (ck->seen.nodes[link->parent].kind != link->kind)
+	if (ck->trees->seen.nodes[link->parent].kind != link->kind)
 		return true;	/* the root of an inode's tree */
 	if (compare_keys(seen->first, link->low) != 0) {
 		report_node_values(ck, CDX_P_NODE_SEPARATOR, walk, link, seen->first[0],
@@ -295,7 +303,7 @@ static bool may_be_shared(uint8_t kind)
 }
 
 /* Others may share a file's node: whose it is, is known when all trees have been walked. */
-static bool read_node(struct cdx_check *ck, const struct cdx_link *link, struct cdx_seen *seen,
+static bool read_node(struct cdx_check *ck, const struct link *link, struct cdx_seen *seen,
 		      unsigned char *bytes)
 {
 	if (link->kind != CDX_KIND_EXTENT || !seen->live)
@@ -305,17 +313,16 @@ static bool read_node(struct cdx_check *ck, const struct cdx_link *link, struct 
 	seen->kind = link->kind;
 	seen->level = link->level;
 	seen->state = CDX_SEEN_LOST;
-	seen->lossy = true;
-	ck->media.nodes_lost = true;
+	ck->trees->lost++;
 	return false;
 }
 
 static enum meeting meet_unread(struct cdx_check *ck, const struct cdx_walk *walk,
-				const struct cdx_link *link, struct cdx_view *view)
+				const struct link *link, struct cdx_view *view)
 {
 	unsigned char *bytes = cdx_check_node_buffer(ck, link->kind, link->level);
 	const struct cdx_disk_node *disk = (const void *)bytes;
-	struct cdx_seen *seen = &ck->seen.nodes[view->index];
+	struct cdx_seen *seen = &ck->trees->seen.nodes[view->index];
 
 	seen->state = CDX_SEEN_BAD;
 	if (!read_node(ck, link, seen, bytes) || !judge_header(ck, walk, link, disk))
@@ -342,7 +349,7 @@ static enum meeting meet_unread(struct cdx_check *ck, const struct cdx_walk *wal
 	return judge_bounds(ck, walk, link, seen) ? FRESH : UNUSABLE;
 }
 
-static int meet(struct cdx_check *ck, const struct cdx_walk *walk, const struct cdx_link *link,
+static int meet(struct cdx_check *ck, const struct cdx_walk *walk, const struct link *link,
 		struct cdx_view *view, enum meeting *meeting)
 {
 	struct cdx_seen *seen;
@@ -360,11 +367,11 @@ static int meet(struct cdx_check *ck, const struct cdx_walk *walk, const struct 
 	}
 	ret = seen_find_or_add(ck, walk, link, &view->index);
 	if (!ret)
-		ret = cdx_refs_add(&ck->refs, link->limbo ? CDX_REF_LIMBO : CDX_REF_NODE,
+		ret = cdx_refs_add(&ck->trees->refs, link->limbo ? CDX_REF_LIMBO : CDX_REF_NODE,
 				   link->grain, 1, view->index);
 	if (ret)
 		return ret;
-	seen = &ck->seen.nodes[view->index];
+	seen = &ck->trees->seen.nodes[view->index];
 	if (seen->pointers < UINT32_MAX)
 		seen->pointers++;
 	if (seen->pointers > 1 && !may_be_shared(link->kind))
@@ -379,10 +386,10 @@ static int meet(struct cdx_check *ck, const struct cdx_walk *walk, const struct 
 
 /* ---- walking --------------------------------------------------------------------------- */
 
-static int walk_link(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx_link *link,
+static int walk_link(struct cdx_check *ck, struct cdx_walk *walk, const struct link *link,
 		     uint32_t *index);
 
-static int walk_children(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx_link *link,
+static int walk_children(struct cdx_check *ck, struct cdx_walk *walk, const struct link *link,
 			 const struct cdx_view *view)
 {
 	const struct shape *shape = &shapes[view->kind];
@@ -391,7 +398,7 @@ static int walk_children(struct cdx_check *ck, struct cdx_walk *walk, const stru
 	for (unsigned int left = view->count; left; left--, item += shape->inner_size) {
 		const struct cdx_disk_child *disk =
 			(const void *)(item + shape->key_words * sizeof(le64));
-		struct cdx_link child = {
+		struct link child = {
 			.grain = get64(disk->address),
 			.crc = get32(disk->crc),
 			.parent = view->index,
@@ -420,7 +427,7 @@ static int walk_children(struct cdx_check *ck, struct cdx_walk *walk, const stru
 	return 0;
 }
 
-static int walk_link(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx_link *link,
+static int walk_link(struct cdx_check *ck, struct cdx_walk *walk, const struct link *link,
 		     uint32_t *index)
 {
 	struct cdx_view view = {0};
@@ -433,7 +440,7 @@ static int walk_link(struct cdx_check *ck, struct cdx_walk *walk, const struct c
 		return ret;
 	if (meeting == UNUSABLE) {
 		walk->broken = true;
-		ck->pointers_incomplete = true;
+		ck->trees->pointers_incomplete = true;
 		return 0;
 	}
 	if (meeting == FRESH) {
@@ -442,7 +449,7 @@ static int walk_link(struct cdx_check *ck, struct cdx_walk *walk, const struct c
 				 : walk->ops->leaf(ck, walk, &view);
 		if (ret)
 			return ret;
-		ck->seen.nodes[view.index].state = CDX_SEEN_WALKED;
+		ck->trees->seen.nodes[view.index].state = CDX_SEEN_WALKED;
 	}
 	*index = view.index;
 	return 0;
@@ -451,7 +458,7 @@ static int walk_link(struct cdx_check *ck, struct cdx_walk *walk, const struct c
 int cdx_check_tree(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx_disk_ref *ref,
 		   enum cdx_kind kind, uint32_t parent, uint32_t *root)
 {
-	struct cdx_link link = {
+	struct link link = {
 		.grain = get64(ref->address),
 		.crc = get32(ref->crc),
 		.parent = parent,
@@ -469,7 +476,7 @@ int cdx_check_tree(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx
 int cdx_check_limbo_tree(struct cdx_check *ck, struct cdx_walk *walk,
 			 const struct cdx_disk_limbo *limbo)
 {
-	struct cdx_link link = {
+	struct link link = {
 		.grain = get64(limbo->address),
 		.crc = get32(limbo->count_or_crc),
 		.parent = CDX_NONE,

@@ -110,13 +110,6 @@ static inline unsigned int cdx_node_stride(const struct cdx_node *node)
 	return node->disk.level ? shape->inner_stride : shape->leaf_stride;
 }
 
-static inline size_t cdx_fs_item_size(const void *item)
-{
-	const struct cdx_disk_fs_item *fs = item;
-
-	return sizeof(*fs) + ((get16(fs->length) + 7u) & ~7u);
-}
-
 static inline size_t cdx_item_size(const struct cdx_node *node, const void *item)
 {
 	unsigned int stride = cdx_node_stride(node);

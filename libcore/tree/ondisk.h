@@ -186,6 +186,14 @@ struct cdx_disk_fs_item {
 };
 static_assert(sizeof(struct cdx_disk_fs_item) == 32, "FORMAT 9");
 
+/* Bytes that an item takes in its leaf. */
+static inline size_t cdx_fs_item_size(const void *item)
+{
+	const struct cdx_disk_fs_item *fs = item;
+
+	return sizeof(*fs) + ((get16(fs->length) + 7u) & ~7u);
+}
+
 /* FORMAT 9.1: value of an inode item; then inline extents, or one cdx_disk_ref. */
 enum cdx_layout { CDX_LAYOUT_INLINE = 0, CDX_LAYOUT_TREE = 1 };
 struct cdx_disk_time { le64 seconds; le32 nanoseconds; le32 reserved; };
