@@ -35,6 +35,10 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	char ***command = state->input;
 
 	(void)text;
+	if (key == ARGP_KEY_INIT) {
+		state->err_stream = streams_raw_stderr();
+		return 0;
+	}
 	if (key == ARGP_KEY_ARGS) {
 		*command = state->argv + state->next;
 		return 0;

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fsck.cowdax: check an image. */
-#include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
+#include "lib/fsck_progress.h"
 #include "lib/fsck_report.h"
 #include "lib/number.h"
 #include "lib/streams.h"
@@ -19,15 +17,8 @@ enum { UNCORRECTED = 4, OPERATIONAL_ERROR = 8, USAGE_ERROR = 16, CANCELLED = 32 
 
 struct arguments {
 	bool check_only, safe_repairs, all_repairs;
-	bool backup, check_data, progress;
-	uint64_t progress_fd;		/* 0: a bar on stderr */
-	bool bar_off, bar_shown;
-};
-
-/* What the library's callbacks need. */
-struct callback {
-	struct cli *cli;
-	struct arguments *args;
+	bool backup, check_data;
+	struct fsck_progress progress;
 };
 
 #define FIELD(name) offsetof(struct arguments, name)
@@ -35,12 +26,14 @@ struct callback {
 static error_t set_progress(struct argp_state *state, struct cli *cli, char *text)
 {
 	struct arguments *args = cli->arguments;
+	uint64_t fd;
 
-	args->progress = true;
-	if (number_parse(text, &args->progress_fd) || args->progress_fd > INT32_MAX)
+	if (number_parse(text, &fd) || fd > INT32_MAX)
 		return cli_usage(state, "-C: '%s' is not a file descriptor", text);
-	if (args->progress_fd && fcntl((int)args->progress_fd, F_GETFD) < 0)
+	if (fd && fcntl((int)fd, F_GETFD) < 0)
 		return cli_usage(state, "-C: descriptor %s is not open", text);
+	args->progress.wanted = true;
+	args->progress.fd = (int)fd;
 	return 0;
 }
 
@@ -90,36 +83,17 @@ static error_t check(struct argp_state *state, struct cli *cli)
 	return 0;
 }
 
-static void wipe_bar(struct arguments *args)
-{
-	if (args->bar_shown)
-		fprintf(stderr, "\r\033[K");
-	args->bar_shown = false;
-}
-
 static void print_problem(void *arg, const struct cowdax_problem *problem)
 {
-	const struct callback *callback = arg;
+	struct cli *cli = arg;
 
-	wipe_bar(callback->args);
-	fsck_report_problem(callback->cli->image, problem, callback->cli->json);
+	fsck_progress_wipe(&((struct arguments *)cli->arguments)->progress);
+	fsck_report_problem(cli->image, problem, cli->json);
 }
 
 static void print_progress(void *arg, int pass, uint64_t current, uint64_t maximum)
 {
-	const struct callback *callback = arg;
-	struct arguments *args = callback->args;
-
-	if (args->progress_fd) {
-		dprintf((int)args->progress_fd, "%d %" PRIu64 " %" PRIu64 " %s\n", pass, current,
-			maximum, callback->cli->image);
-		return;
-	}
-	if (args->bar_off)
-		return;
-	args->bar_shown = true;
-	fprintf(stderr, "\rpass %d of 5: %3.0f%%\033[K", pass,
-		maximum ? 100.0 * (double)current / (double)maximum : 100.0);
+	fsck_progress_update(arg, pass, current, maximum);
 }
 
 /* Nothing is being changed, so there is nothing to wind up. */
@@ -149,24 +123,25 @@ static int finish(struct cli *cli, const struct arguments *args,
 static int run(struct cli *cli)
 {
 	struct arguments *args = cli->arguments;
-	struct callback callback = { .cli = cli, .args = args };
 	const struct cowdax_check_options check_options = {
 		.fs_offset = cli->open.fs_offset,
 		.backup_super = args->backup,
 		.check_data = args->check_data,
 		.problem = print_problem,
-		.problem_arg = &callback,
-		.progress = args->progress ? print_progress : NULL,
-		.progress_arg = &callback,
+		.problem_arg = cli,
+		.progress = args->progress.wanted ? print_progress : NULL,
+		.progress_arg = &args->progress,
 	};
 	struct cowdax_check_summary summary;
-	int ret;
+	int ret = fsck_progress_start(&args->progress, cli->image, cli->quiet);
 
-	args->bar_off = cli->quiet || !isatty(STDERR_FILENO);
+	if (ret)
+		return cli_fail_errno(cli, ret, "the progress");
 	signal(SIGINT, cancel);
 	signal(SIGTERM, cancel);
 	ret = cowdax_check(cli->image, &check_options, &summary, &cli->error);
-	wipe_bar(args);
+	fsck_progress_wipe(&args->progress);
+	fsck_progress_release(&args->progress);
 	return ret ? ret : finish(cli, args, &summary);
 }
 

@@ -10,6 +10,7 @@
 #include "lib/identity.h"
 #include "lib/json.h"
 #include "lib/probe.h"
+#include "lib/quote.h"
 #include "verbs.h"
 
 #define DAX_ALIGNMENT ((uint64_t)2 << 20)
@@ -172,8 +173,9 @@ static int announce(struct cli *cli, struct arguments *args)
 		json_name(&args->json, "image", cli->image, strlen(cli->image));
 		json_bool(&args->json, "dry_run", cli->dry_run);
 	} else if (!cli->quiet) {
-		printf("image:        %s%s\n", cli->image,
-		       cli->dry_run ? " (dry run, nothing written)" : "");
+		printf("image:        ");
+		quote_print(stdout, cli->image);
+		printf("%s\n", cli->dry_run ? " (dry run, nothing written)" : "");
 	}
 	return cli_flush(cli);
 }

@@ -7,6 +7,7 @@
 
 #include "lib/inode_print.h"
 #include "lib/json.h"
+#include "lib/quote.h"
 #include "verbs.h"
 
 static const struct {
@@ -46,7 +47,7 @@ static void print_text(const char *path, const struct cowdax_stat *st)
 	size_t i;
 
 	printf("path:    ");
-	inode_print_name(path);
+	quote_print(stdout, path);
 	printf("\ninode:   %" PRIu64 "\n", st->inode);
 	printf("type:    %s\n", inode_type_name(st->mode));
 	printf("mode:    %04o (%s)\n", st->mode & 07777, inode_mode_text(st->mode, mode));

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "number.h"
+#include "quote.h"
 #include "streams.h"
 
 bool cli_reports(const struct cli *cli)
@@ -68,7 +69,7 @@ void cli_warn(const struct cli *cli, const char *format, ...)
 error_t cli_usage(struct argp_state *state, const char *format, ...)
 {
 	const struct cli *cli = state->input;
-	char text[512];
+	char text[512], quoted[QUOTE_ROOM(sizeof(text))];
 	va_list args;
 
 	va_start(args, format);
@@ -77,7 +78,7 @@ error_t cli_usage(struct argp_state *state, const char *format, ...)
 	if (cli->batch_line)
 		streams_message(cli->prefix, text);
 	else
-		argp_error(state, "%s", text);
+		argp_error(state, "%s", quote_copy(quoted, text, strlen(text)));
 	return EINVAL;
 }
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "inode_print.h"
 #include "json.h"
+#include "quote.h"
 
 static void json_number_or_null(struct json *json, const char *key, uint64_t number)
 {
@@ -19,9 +19,8 @@ static void json_number_or_null(struct json *json, const char *key, uint64_t num
 static void problem_json(const struct cowdax_problem *problem)
 {
 	static const char *const severities[] = { "note", "warning", "error" };
-	struct json json = { .out = stdout };
+	struct json json = json_begin(stdout, "fsck");
 
-	json_open(&json, NULL, '{');
 	json_string(&json, "code", problem->code);
 	json_string(&json, "severity", severities[problem->severity]);
 	json_number_or_null(&json, "inode", problem->inode);
@@ -45,11 +44,12 @@ static void print_fact(const char *name, uint64_t number)
 
 static void problem_text(const char *image, const struct cowdax_problem *problem)
 {
-	printf("%s: %s: %s", image, problem->code, problem->message);
+	quote_print(stdout, image);
+	printf(": %s: %s", problem->code, problem->message);
 	print_fact("inode", problem->inode);
 	if (problem->path) {
 		printf(", path ");
-		inode_print_name(problem->path);
+		quote_print(stdout, problem->path);
 	}
 	print_fact("block", problem->block);
 	print_fact("count", problem->count);
@@ -68,10 +68,8 @@ void fsck_report_problem(const char *image, const struct cowdax_problem *problem
 
 static void summary_json(const char *image, const struct cowdax_check_summary *summary)
 {
-	struct json json = { .out = stdout };
+	struct json json = json_begin(stdout, "fsck");
 
-	json_open(&json, NULL, '{');
-	json_number(&json, "cowdax_json", 1);
 	json_name(&json, "image", image, strlen(image));
 	json_bool(&json, "clean", summary->clean);
 	json_number(&json, "transaction", summary->transaction);
@@ -87,10 +85,13 @@ static void summary_json(const char *image, const struct cowdax_check_summary *s
 
 static void summary_text(const char *image, const struct cowdax_check_summary *summary)
 {
-	if (summary->problems)
-		printf("%s: %" PRIu64 " problems, none of them fixed\n", image, summary->problems);
-	printf("%s: %s: transaction %" PRIu64 ", %" PRIu64 " blocks, %" PRIu64 " inodes, %" PRIu64
-	       " extents (%" PRIu64 " shared), %" PRIu64 " nodes\n", image,
+	if (summary->problems) {
+		quote_print(stdout, image);
+		printf(": %" PRIu64 " problems, none of them fixed\n", summary->problems);
+	}
+	quote_print(stdout, image);
+	printf(": %s: transaction %" PRIu64 ", %" PRIu64 " blocks, %" PRIu64 " inodes, %" PRIu64
+	       " extents (%" PRIu64 " shared), %" PRIu64 " nodes\n",
 	       summary->clean ? "clean" : "damaged", summary->transaction, summary->blocks,
 	       summary->inodes, summary->extents, summary->shared_extents, summary->nodes);
 }

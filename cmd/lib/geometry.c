@@ -3,9 +3,11 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "json.h"
 #include "number.h"
+#include "quote.h"
 
 #define UUID_TEXT_SIZE 37
 
@@ -86,8 +88,9 @@ void geometry_print(const struct cowdax_info *info)
 	char text[NUMBER_TEXT_MAX], uuid[UUID_TEXT_SIZE];
 
 	printf("UUID:         %s\n", uuid_text(info->uuid, uuid));
-	printf("label:        %s\n", *info->label ? info->label : "-");
-	printf("size:         %" PRIu64 " (%s)\n", info->size, number_human(info->size, text));
+	printf("label:        ");
+	quote_print(stdout, *info->label ? info->label : "-");
+	printf("\nsize:         %" PRIu64 " (%s)\n", info->size, number_human(info->size, text));
 	printf("block size:   %" PRIu32 " (nodes of %" PRIu32 ")\n", info->block_size,
 	       info->node_size);
 	printf("blocks:       %" PRIu64 "\n", info->blocks);
@@ -109,7 +112,10 @@ void geometry_print_json(struct json *json, const struct cowdax_info *info)
 	char uuid[UUID_TEXT_SIZE];
 
 	json_string(json, "uuid", uuid_text(info->uuid, uuid));
-	json_string(json, "label", *info->label ? info->label : NULL);
+	if (*info->label)
+		json_name(json, "label", info->label, strlen(info->label));
+	else
+		json_null(json, "label");
 	json_number(json, "block_size", info->block_size);
 	json_number(json, "node_size", info->node_size);
 	json_number(json, "size", info->size);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "json.h"
+#include "quote.h"
 
 static const struct {
 	uint32_t bits;
@@ -86,10 +87,8 @@ void inode_json_attributes(struct json *json, const struct cowdax_stat *st)
 
 void inode_print_name(const char *name)
 {
-	if (!isatty(STDOUT_FILENO)) {
+	if (isatty(STDOUT_FILENO))
+		quote_print(stdout, name);
+	else
 		fputs(name, stdout);
-		return;
-	}
-	for (; *name; name++)
-		putchar(iscntrl((unsigned char)*name) ? '?' : *name);
 }

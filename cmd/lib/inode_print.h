@@ -19,7 +19,7 @@ const char *inode_mode_text(uint32_t mode, char text[11]);
 const char *inode_time_text(const struct timespec *time, char text[INODE_TIME_TEXT_MAX]);
 /** mode, uid, gid, nlink, size: members of an open object. */
 void inode_json_attributes(struct json *json, const struct cowdax_stat *st);
-/** A name: as it is into a pipe or file, control characters as "?" on a terminal. */
+/** A name as a line of a list: as it is into a pipe or file, quoted on a terminal. */
 void inode_print_name(const char *name);
 
 #endif

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* JSON (RFC 8259) that keeps every byte of a name: law L7. */
 #include "json.h"
 
 #include <inttypes.h>
 #include <string.h>
+
+#include "quote.h"
 
 static void put_key(struct json *json, const char *key)
 {
@@ -63,68 +66,58 @@ void json_null(struct json *json, const char *key)
 void json_time(struct json *json, const char *key, const struct timespec *time)
 {
 	put_key(json, key);
-	fprintf(json->out, "%jd.%09ld", (intmax_t)time->tv_sec, time->tv_nsec);
+	fprintf(json->out, "%jd,\"%s_nanoseconds\":%ld", (intmax_t)time->tv_sec, key, time->tv_nsec);
 }
 
-/* The smallest code point that takes a sequence of so many bytes. */
-static const uint32_t smallest_of_length[] = { 0, 0, 0x80, 0x800, 0x10000 };
-
-/* Bytes of the UTF-8 sequence at @text, 0 when there is no valid one (RFC 3629). */
-static size_t utf8_length(const unsigned char *text, size_t left)
+/* JSON is whole, and harmless on a terminal: what is not lies in the first 2^16 code points. */
+static void put_character(FILE *out, const char *text, size_t length, uint32_t point)
 {
-	size_t i, length;
-	uint32_t point;
-
-	if (text[0] < 0x80)
-		return 1;
-	if (text[0] < 0xc2 || text[0] > 0xf4)
-		return 0;
-	length = text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
-	if (length > left)
-		return 0;
-	point = text[0] & (0x7f >> length);
-	for (i = 1; i < length; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-		point = point << 6 | (text[i] & 0x3f);
-	}
-	if (point < smallest_of_length[length] || point > 0x10ffff ||
-	    (point >= 0xd800 && point <= 0xdfff))
-		return 0;
-	return length;
-}
-
-static void put_ascii(FILE *out, unsigned char byte)
-{
-	if (byte == '"' || byte == '\\')
-		fprintf(out, "\\%c", byte);
-	else if (byte < 0x20 || byte == 0x7f)
-		fprintf(out, "\\u%04x", byte);
+	if (point == '"' || point == '\\')
+		fprintf(out, "\\%c", *text);
+	else if (!quote_is_harmless(point))
+		fprintf(out, "\\u%04x", point);
 	else
-		putc(byte, out);
+		fwrite(text, 1, length, out);
 }
 
-/* Returns whether all of it was UTF-8. */
-static bool put_text(FILE *out, const char *text, size_t length)
+static bool is_utf8(const char *text, size_t length)
 {
-	bool valid = true;
+	uint32_t point;
+	size_t i, step;
+
+	for (i = 0; i < length; i += step) {
+		step = quote_utf8(text + i, length - i, &point);
+		if (!step)
+			return false;
+	}
+	return true;
+}
+
+static void put_text(FILE *out, const char *text, size_t length)
+{
+	uint32_t point;
 	size_t i, step;
 
 	putc('"', out);
 	for (i = 0; i < length; i += step) {
-		step = utf8_length((const unsigned char *)text + i, length - i);
-		if (step == 1) {
-			put_ascii(out, (unsigned char)text[i]);
-		} else if (step > 1) {
-			fwrite(text + i, 1, step, out);
-		} else {
+		step = quote_utf8(text + i, length - i, &point);
+		if (step)
+			put_character(out, text + i, step, point);
+		else
 			fputs("\\ufffd", out);
-			valid = false;
-			step = 1;
-		}
+		step = step ? step : 1;
 	}
 	putc('"', out);
-	return valid;
+}
+
+static void put_hex(FILE *out, const char *bytes, size_t length)
+{
+	size_t i;
+
+	putc('"', out);
+	for (i = 0; i < length; i++)
+		fprintf(out, "%02x", (unsigned char)bytes[i]);
+	putc('"', out);
 }
 
 void json_string(struct json *json, const char *key, const char *text)
@@ -137,15 +130,42 @@ void json_string(struct json *json, const char *key, const char *text)
 	put_text(json->out, text, strlen(text));
 }
 
+static void put_hex_key(struct json *json, const char *key)
+{
+	char hex_key[64];
+
+	snprintf(hex_key, sizeof(hex_key), "%s_hex", key);
+	put_key(json, hex_key);
+}
+
 void json_name(struct json *json, const char *key, const char *name, size_t length)
 {
-	size_t i;
-
 	put_key(json, key);
-	if (put_text(json->out, name, length) || !key)
+	put_text(json->out, name, length);
+	if (is_utf8(name, length))
 		return;
-	fprintf(json->out, ",\"%s_hex\":\"", key);
-	for (i = 0; i < length; i++)
-		fprintf(json->out, "%02x", (unsigned char)name[i]);
-	putc('"', json->out);
+	put_hex_key(json, key);
+	put_hex(json->out, name, length);
+}
+
+void json_names(struct json *json, const char *key, char *const *names, int count)
+{
+	bool all_utf8 = true;
+	int i;
+
+	json_open(json, key, '[');
+	for (i = 0; i < count; i++) {
+		json_string(json, NULL, names[i]);
+		all_utf8 = all_utf8 && is_utf8(names[i], strlen(names[i]));
+	}
+	json_close(json, ']');
+	if (all_utf8)
+		return;
+	put_hex_key(json, key);
+	putc('[', json->out);
+	for (i = 0; i < count; i++) {
+		fputs(i ? "," : "", json->out);
+		put_hex(json->out, names[i], strlen(names[i]));
+	}
+	putc(']', json->out);
 }

@@ -30,14 +30,16 @@ void json_close(struct json *json, char bracket);
 void json_number(struct json *json, const char *key, uint64_t number);
 void json_bool(struct json *json, const char *key, bool value);
 void json_null(struct json *json, const char *key);
-/** Seconds since 1970 with nine decimals. */
+/** Two members: KEY, whole seconds since 1970, and KEY_nanoseconds, those after them. */
 void json_time(struct json *json, const char *key, const struct timespec *time);
 /** NULL is written as null. */
 void json_string(struct json *json, const char *key, const char *text);
 /**
- * A name of any bytes.  What is not UTF-8 shows as U+FFFD, a character a byte,
- * and then a second member KEY_hex (outside lists) holds all bytes of the name.
+ * A name of any bytes, not in a list.  What is not UTF-8 shows as U+FFFD, a
+ * character a byte, and then a second member KEY_hex holds all bytes of the name.
  */
 void json_name(struct json *json, const char *key, const char *name, size_t length);
+/** A list of such names; where one needs it, a second list KEY_hex holds the bytes of all. */
+void json_names(struct json *json, const char *key, char *const *names, int count);
 
 #endif

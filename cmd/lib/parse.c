@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "options.h"
+#include "streams.h"
 
 enum { OPTION_JSON = 0x100, OPTION_FS_OFFSET, OPTION_NO_WAIT };
 enum { GROUP_COMMON = 1 };
@@ -87,8 +88,7 @@ static error_t parse_operands(int key, char *text, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		for (i = 0; i < 3; i++)
 			state->child_inputs[i] = cli;
-		if (cli->batch_line)
-			state->err_stream = NULL;
+		state->err_stream = cli->batch_line ? NULL : streams_raw_stderr();
 		return 0;
 	case ARGP_KEY_ARGS:
 		cli->operands = state->argv + state->next;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The progress line; it is not for logs, so only a terminal gets one. */
 #include "progress.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 #include "number.h"
+#include "streams.h"
 
 static double seconds_between(const struct timespec *from, const struct timespec *to)
 {
@@ -19,10 +21,10 @@ static void show(const struct progress *progress, uint64_t done, uint64_t total)
 	number_human(done, done_text);
 	number_human((uint64_t)((double)done / seconds), rate_text);
 	if (total)
-		fprintf(stderr, "\r%3.0f%%  %s of %s  %s/s\033[K", 100.0 * (double)done / (double)total,
+		fprintf(streams_raw_stderr(), "\r%3.0f%%  %s of %s  %s/s\033[K", 100.0 * (double)done / (double)total,
 			done_text, number_human(total, total_text), rate_text);
 	else
-		fprintf(stderr, "\r%s  %s/s\033[K", done_text, rate_text);
+		fprintf(streams_raw_stderr(), "\r%s  %s/s\033[K", done_text, rate_text);
 }
 
 void progress_update(struct progress *progress, uint64_t done, uint64_t total)
@@ -49,6 +51,6 @@ void progress_update(struct progress *progress, uint64_t done, uint64_t total)
 void progress_end(struct progress *progress)
 {
 	if (progress->shown)
-		fprintf(stderr, "\r\033[K");
+		fprintf(streams_raw_stderr(), "\r\033[K");
 	progress->shown = false;
 }

@@ -8,6 +8,7 @@
 
 #include "iomap_print.h"
 #include "json.h"
+#include "quote.h"
 
 void report_step(struct report *report, const struct cowdax_step *step)
 {
@@ -67,11 +68,12 @@ static void data_table(const struct report *report, const struct report_about *a
 		iomap_table_head(out);
 	for (i = 0; i < report->step_count; i++)
 		iomap_table_step(out, &report->steps[i]);
+	quote_print(out, report->path);
 	fprintf(out,
-		"%s: inode %" PRIu64 ", transaction %" PRIu64 "%s: %" PRIu64
+		": inode %" PRIu64 ", transaction %" PRIu64 "%s: %" PRIu64
 		" bytes written, %" PRIu64 " copied, %" PRIu64 " zeroed, %" PRIu64
 		" shared; %" PRIu64 " source lookups\n",
-		report->path, result->inode, about->transaction, dry_run_remark(about),
+		result->inode, about->transaction, dry_run_remark(about),
 		result->bytes_written, result->bytes_copied, result->bytes_zeroed,
 		result->bytes_shared, result->source_lookups);
 }
@@ -87,12 +89,8 @@ void report_data(const struct report *report, const struct report_about *about, 
 static void names_json(char *const *names, int count, const struct report_about *about)
 {
 	struct json json = json_begin(stdout, about->command);
-	int i;
 
-	json_open(&json, "paths", '[');
-	for (i = 0; i < count; i++)
-		json_name(&json, NULL, names[i], strlen(names[i]));
-	json_close(&json, ']');
+	json_names(&json, "paths", names, count);
 	json_number(&json, "transaction", about->transaction);
 	json_end(&json);
 }
@@ -105,6 +103,9 @@ void report_names(char *const *names, int count, const struct report_about *abou
 		names_json(names, count, about);
 		return;
 	}
-	for (i = 0; i < count; i++)
-		printf("%s: %s%s\n", about->command, names[i], dry_run_remark(about));
+	for (i = 0; i < count; i++) {
+		printf("%s: ", about->command);
+		quote_print(stdout, names[i]);
+		printf("%s\n", dry_run_remark(about));
+	}
 }

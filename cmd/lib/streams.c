@@ -1,46 +1,52 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The care that the three standard streams need, so that no error of theirs is lost. */
+/*
+ * The care that the three standard streams need: no error of theirs is lost, and
+ * nothing unquoted gets into a message, not even through getopt (law L7).
+ */
 #include "streams.h"
 
 #include <argp.h>
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cowdax.h"
-
-#define MESSAGE_MAX (sizeof(((struct cowdax_error *)NULL)->text) + 128)
+#include "quote.h"
 
 static struct {
 	const char *program;
 	int failure_status;
-	bool stdout_failed;	/* and said so */
-} at_exit;
+	FILE *raw_stderr;
+	int stdout_errno;	/* of the first write to stdout that failed */
+	bool stdout_told;	/* that it failed */
+} streams;
+
+FILE *streams_raw_stderr(void)
+{
+	return streams.raw_stderr;
+}
 
 void streams_message(const char *prefix, const char *text)
 {
-	char line[MESSAGE_MAX], *byte;
-
-	snprintf(line, sizeof(line), "%s: %s", prefix, text);
-	for (byte = line; *byte; byte++)
-		if (iscntrl((unsigned char)*byte))
-			*byte = '?';
-	fprintf(stderr, "%s\n", line);
+	fprintf(stderr, "%s: %s\n", prefix, text);
 }
 
-int streams_flush(void)
+/* stderr is unbuffered: what comes here is one message, and only its last newline ends it. */
+static ssize_t write_message(void *cookie, const char *text, size_t length)
 {
-	if (!ferror(stdout) && fflush(stdout) == 0)
+	bool ends = length > 0 && text[length - 1] == '\n';
+	char *quoted = malloc(QUOTE_ROOM(length));
+
+	(void)cookie;
+	if (!quoted)
 		return 0;
-	at_exit.stdout_failed = true;
-	return errno ? -errno : -EIO;
+	fprintf(streams.raw_stderr, "%s%s", quote_copy(quoted, text, length - ends),
+		ends ? "\n" : "");
+	free(quoted);
+	return (ssize_t)length;
 }
 
 int streams_write_stdout(const void *bytes, size_t length)
@@ -58,21 +64,39 @@ int streams_write_stdout(const void *bytes, size_t length)
 	return 0;
 }
 
-/* What was printed must have arrived, --help and --version included. */
-static void close_stdout(void)
+/* stdio keeps that a write failed, not why: errno is another's by the time one asks. */
+static ssize_t write_output(void *cookie, const char *bytes, size_t length)
 {
-	bool pending = __fpending(stdout) != 0;
-	bool failed = ferror(stdout);
+	int ret = streams_write_stdout(bytes, length);
 
-	if (at_exit.stdout_failed)
+	(void)cookie;
+	if (ret && !streams.stdout_errno)
+		streams.stdout_errno = -ret;
+	return ret ? 0 : (ssize_t)length;
+}
+
+int streams_flush(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	streams.stdout_told = true;
+	return streams.stdout_errno ? -streams.stdout_errno : -ENOMEM;
+}
+
+/* What was printed must have arrived, --help and --version included. */
+static void finish_stdout(void)
+{
+	int ret;
+
+	if (streams.stdout_told)
 		return;
-	if (fclose(stdout) != 0 && (pending || errno != EBADF))
-		failed = true;
-	if (!failed)
+	ret = streams_flush();
+	if (!ret && close(STDOUT_FILENO) && errno != EBADF)
+		ret = -errno;
+	if (!ret)
 		return;
-	fprintf(stderr, "%s: standard output: %s\n", at_exit.program,
-		strerror(errno ? errno : EIO));
-	_exit(at_exit.failure_status);
+	fprintf(stderr, "%s: standard output: %s\n", streams.program, strerror(-ret));
+	_exit(streams.failure_status);
 }
 
 /*
@@ -88,13 +112,31 @@ static void occupy_standard_descriptors(void)
 			open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
+/* Where there is no memory for it, nothing is printed rather than anything unquoted. */
+static void replace_streams(void)
+{
+	static const cookie_io_functions_t output = { .write = write_output };
+	static const cookie_io_functions_t messages = { .write = write_message };
+	FILE *out = fopencookie(NULL, "w", output), *quoted = fopencookie(NULL, "w", messages);
+
+	if (!out || !quoted)
+		_exit(streams.failure_status);
+	streams.raw_stderr = stderr;
+	setvbuf(quoted, NULL, _IONBF, 0);
+	stderr = quoted;
+	if (isatty(STDOUT_FILENO))
+		setvbuf(out, NULL, _IOLBF, BUFSIZ);
+	stdout = out;
+}
+
 void streams_start(const char *program, int usage_status, int failure_status)
 {
+	streams.program = program;
+	streams.failure_status = failure_status;
 	occupy_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN);	/* EPIPE and EFBIG are errors that can be told */
 	signal(SIGXFSZ, SIG_IGN);
 	argp_err_exit_status = usage_status;
-	at_exit.program = program;
-	at_exit.failure_status = failure_status;
-	atexit(close_stdout);
+	replace_streams();
+	atexit(finish_stdout);
 }

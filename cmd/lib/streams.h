@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Standard output that fails loudly, and messages on standard error. */
+/* Standard output that fails loudly, and a standard error that is quoted. */
 #ifndef STREAMS_H
 #define STREAMS_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 /**
- * Make descriptors, signals and the closing of stdout safe; first thing in
- * main().  The statuses are those of the exit after wrong usage, and when
- * stdout turns out at the end to have failed.
+ * First thing in main(): makes descriptors, signals and the closing of stdout
+ * safe, and has all that is printed to stderr quoted.  The statuses are those of
+ * the exit after wrong usage, and when stdout turns out at the end to have failed.
  */
 void streams_start(const char *program, int usage_status, int failure_status);
-/** One line on stderr: "PREFIX: TEXT", control characters as "?". */
+/** One line on stderr: "PREFIX: TEXT". */
 void streams_message(const char *prefix, const char *text);
+/** stderr unquoted, for what moves the cursor on purpose, and argp's long texts. */
+FILE *streams_raw_stderr(void);
 /** Write out stdout; 0 or -errno. */
 int streams_flush(void);
 /** Write all of it to stdout, past the stdio buffer; 0 or -errno. */

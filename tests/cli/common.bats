@@ -196,6 +196,38 @@ every_command() {
     done
 }
 
+@test "a full disk is called that, however much was printed before it filled" {
+    make_image
+    seq -f 'mkdir /a-long-name-for-a-directory-%g' 1000 | cowdax-batch --atomic image
+    for command in 'cowdax-ls image' 'cowdax-ls -lR image' 'cowdax-ls --json image'; do
+        # shellcheck disable=SC2086 # words
+        fails 1 'standard output: No space left on device' to_full $command
+    done
+}
+
+# The JSON of fsck, mkfs and a batch is of the same kind, line by line.
+@test "every object of JSON names its command, after cowdax_json" {
+    make_image
+    printf 'mkdir /d\nwrite /a --pattern 1 --length 5\nls\n' >lines
+    {
+        mkfs.cowdax --json -f image
+        cowdax-batch --json image lines
+        for command in "${commands[@]}"; do
+            # shellcheck disable=SC2086 # words
+            $command --json -n
+        done
+        cowdax-stat --json image / /a
+        fsck.cowdax --json image
+        cp image damaged
+        bytes 4096 '\377' | splice damaged $((16777216 - 4096))
+        fsck.cowdax --json damaged || [ $? = 4 ]
+    } 2>/dev/null >out
+    jq -es 'all(keys_unsorted[:2] == ["cowdax_json", "command"] and .cowdax_json == 1)' out
+    jq -es 'map(.command) | unique == ["fallocate", "fsck", "info", "ls", "map", "mkdir", "mkfs", "read",
+        "reflink", "rm", "stat", "truncate", "write"]' out
+    jq -es 'map(select(.command == "fsck" and .code)) | length > 0' out
+}
+
 @test "with stdin, stdout and stderr closed nothing goes into the image" {
     make_image
     echo x | cowdax-write image /a

@@ -189,6 +189,21 @@ load helper
     cowdax-stat image /a | grep -E '^size: +10000$'
 }
 
+@test "times in JSON are integers and lose no nanosecond" {
+    make_image
+    echo x | cowdax-write image /a
+    cowdax-stat --json image /a >out
+    jq -e '[.atime, .mtime, .ctime, .btime, .mtime_nanoseconds] | all(. == floor)' out
+    run ! grep -E '"[a-z]+time":[0-9]*\.' out
+    for key in atime mtime ctime btime; do
+        text=$(TZ=UTC cowdax-stat image /a | sed -n "s/^$key: *//p")
+        [ "$(jq -r "\"\(.$key) \(.${key}_nanoseconds)\"" out)" = \
+            "$(date -d "$text" +%s) $((10#$(date -d "$text" +%N)))" ]
+    done
+    jq -e '.mtime == $ls[0].entries[0].mtime and .mtime_nanoseconds == $ls[0].entries[0].mtime_nanoseconds' \
+        --slurpfile ls <(cowdax-ls -l --json image) out
+}
+
 @test "stat counts shared blocks" {
     make_image
     bytes 10000 x | cowdax-write image /a
