@@ -319,7 +319,7 @@ int cowdax_begin(struct cowdax *fs, struct cowdax_error *error)
 	ret = start_roomy(fs, error);
 	if (ret) {
 		cdx_range_unlock(&fs->device, &fs->range);
-		return ret;
+		return cdx_image_explain(fs, ret, fs->path, error);
 	}
 	fs->explicit_txn = true;
 	fs->failed = false;

@@ -24,40 +24,51 @@ static int make_room(void **items, size_t *room, size_t wanted, size_t size)
 	return 0;
 }
 
-static int copy_runs(struct cdx_runs *to, const struct cdx_runs *from)
+static int make_room_for_runs(struct cdx_runs *to, const struct cdx_runs *from)
 {
-	int ret = make_room((void **)&to->run, &to->room, from->n, sizeof(*to->run));
+	return make_room((void **)&to->run, &to->room, from->n, sizeof(*to->run));
+}
 
-	if (ret)
-		return ret;
+int cdx_record_make_room(struct cdx_record *to, const struct cdx_record *from)
+{
+	int ret = make_room_for_runs(&to->pool, &from->pool);
+
+	if (!ret)
+		ret = make_room_for_runs(&to->window, &from->window);
+	if (!ret)
+		ret = make_room((void **)&to->list.entry, &to->list.room, from->list.n, sizeof(*to->list.entry));
+	return ret;
+}
+
+static void copy_runs(struct cdx_runs *to, const struct cdx_runs *from)
+{
 	if (from->n)
 		memcpy(to->run, from->run, from->n * sizeof(*to->run));
 	to->n = from->n;
 	to->grains = from->grains;
-	return 0;
 }
 
 int cdx_record_copy(struct cdx_record *to, const struct cdx_record *from)
 {
-	struct cdx_runs pool = to->pool, window = to->window;
-	struct cdx_limbo_list list = to->list;
-	int ret;
+	struct cdx_runs pool, window;
+	struct cdx_limbo_list list;
+	int ret = cdx_record_make_room(to, from);
 
-	ret = copy_runs(&pool, &from->pool);
-	if (!ret)
-		ret = copy_runs(&window, &from->window);
-	if (!ret)
-		ret = make_room((void **)&list.entry, &list.room, from->list.n, sizeof(*list.entry));
-	if (!ret) {
-		if (from->list.n)
-			memcpy(list.entry, from->list.entry, from->list.n * sizeof(*list.entry));
-		list.n = from->list.n;
-		*to = *from;
-	}
+	if (ret)
+		return ret;
+	pool = to->pool;
+	window = to->window;
+	list = to->list;
+	copy_runs(&pool, &from->pool);
+	copy_runs(&window, &from->window);
+	if (from->list.n)
+		memcpy(list.entry, from->list.entry, from->list.n * sizeof(*list.entry));
+	list.n = from->list.n;
+	*to = *from;
 	to->pool = pool;
 	to->window = window;
 	to->list = list;
-	return ret;
+	return 0;
 }
 
 void cdx_record_exit(struct cdx_record *record)

@@ -40,6 +40,9 @@ struct cdx_record {
 	struct cdx_limbo_list list;
 };
 
+/* Let the lists of @to have room for those of @from, so that copying cannot fail. */
+int cdx_record_make_room(struct cdx_record *to, const struct cdx_record *from);
+/* All of it, or -ENOMEM and nothing changed. */
 int cdx_record_copy(struct cdx_record *to, const struct cdx_record *from);
 void cdx_record_exit(struct cdx_record *record);
 

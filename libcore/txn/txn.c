@@ -271,6 +271,9 @@ int cdx_txn_commit(struct cdx_txn *txn, struct cowdax_error *error)
 	ret = write_trees(txn);
 	if (!ret && txn->nodes.dirty_count)
 		ret = -ENOTRECOVERABLE;		/* a dirty node that no tree reaches: never seen */
+	/* What comes after publishing cannot fail: the record committed now takes the new one's copy. */
+	if (!ret)
+		ret = cdx_record_make_room(&txn->committed, &txn->record);
 	if (!ret)
 		ret = publish(txn, &unknown, error);
 	if (!ret)

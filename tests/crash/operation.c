@@ -9,6 +9,9 @@
 
 /* ---- tools ------------------------------------------------------------------------- */
 
+struct cowdax_result operation_result;
+struct cowdax_error operation_error;
+
 bool operation_may_fail(int code)
 {
 	return code == -ENOSPC || code == -ENOENT || code == -EEXIST || code == -EINVAL;
@@ -29,29 +32,30 @@ static int write_at(struct cowdax *fs, const char *path, uint64_t offset, size_t
 {
 	unsigned char bytes[8 * BLOCK];
 	uint64_t inode;
-	int ret = cowdax_lookup(fs, path, &inode, NULL);
+	int ret = cowdax_lookup(fs, path, &inode, &operation_error);
 
 	if (ret)
 		return ret;
 	fill_pattern(bytes, length, (unsigned int)offset + 7);
-	return cowdax_write(fs, inode, bytes, length, offset, NULL, NULL);
+	return cowdax_write(fs, inode, bytes, length, offset, &operation_result, &operation_error);
 }
 
 static int truncate_to(struct cowdax *fs, const char *path, uint64_t size)
 {
 	uint64_t inode;
-	int ret = cowdax_lookup(fs, path, &inode, NULL);
+	int ret = cowdax_lookup(fs, path, &inode, &operation_error);
 
-	return ret ? ret : cowdax_truncate(fs, inode, size, NULL, NULL);
+	return ret ? ret : cowdax_truncate(fs, inode, size, &operation_result, &operation_error);
 }
 
 static int fallocate_at(struct cowdax *fs, const char *path, enum cowdax_fallocate_mode mode, uint64_t offset,
 			uint64_t length)
 {
 	uint64_t inode;
-	int ret = cowdax_lookup(fs, path, &inode, NULL);
+	int ret = cowdax_lookup(fs, path, &inode, &operation_error);
 
-	return ret ? ret : cowdax_fallocate(fs, inode, mode, offset, length, false, NULL, NULL);
+	return ret ? ret : cowdax_fallocate(fs, inode, mode, offset, length, false, &operation_result,
+						&operation_error);
 }
 
 struct source { size_t left; };
@@ -79,21 +83,21 @@ static int write_stream(struct cowdax *fs, const char *path, size_t length, bool
 		.source_arg = &source,
 	};
 
-	return cowdax_write_stream(fs, &request, NULL, NULL);
+	return cowdax_write_stream(fs, &request, &operation_result, &operation_error);
 }
 
 /* As long writes are done, but not long. */
 static int write_staged(struct cowdax *fs, const char *path, uint64_t offset, size_t length)
 {
-	struct cowdax_result result = {0};
 	unsigned char bytes[8 * BLOCK];
 	uint64_t inode;
-	int ret = cowdax_lookup(fs, path, &inode, NULL);
+	int ret = cowdax_lookup(fs, path, &inode, &operation_error);
 
 	if (ret)
 		return ret;
 	fill_pattern(bytes, length, (unsigned int)offset + 9);
-	return cdx_image_write_staged(fs, inode, bytes, length, offset, &result, NULL);
+	return cdx_image_write_staged(fs, inode, bytes, length, offset, &operation_result,
+				      &operation_error);
 }
 
 /* ---- names ---------------------------------------------------------------------------- */
@@ -102,37 +106,37 @@ static int create(struct cowdax *fs)
 {
 	uint64_t inode;
 
-	return cowdax_create(fs, "/dir/new", 0644, &inode, NULL);
+	return cowdax_create(fs, "/dir/new", 0644, &inode, &operation_error);
 }
 
 static int make_directories(struct cowdax *fs)
 {
-	return cowdax_mkdir(fs, "/dir/sub/x/y", 0755, true, NULL);
+	return cowdax_mkdir(fs, "/dir/sub/x/y", 0755, true, &operation_error);
 }
 
 static int remove_file(struct cowdax *fs)
 {
-	return cowdax_remove(fs, "/dir/file", false, NULL);
+	return cowdax_remove(fs, "/dir/file", false, &operation_error);
 }
 
 static int remove_directory(struct cowdax *fs)
 {
-	return cowdax_remove(fs, "/dir", true, NULL);
+	return cowdax_remove(fs, "/dir", true, &operation_error);
 }
 
 static int remove_shared_tree(struct cowdax *fs)
 {
-	return cowdax_remove(fs, "/tree", false, NULL);
+	return cowdax_remove(fs, "/tree", false, &operation_error);
 }
 
 static int remove_own_tree(struct cowdax *fs)
 {
-	return cowdax_remove(fs, "/own", false, NULL);
+	return cowdax_remove(fs, "/own", false, &operation_error);
 }
 
 static int remove_splintered(struct cowdax *fs)
 {
-	return cowdax_remove(fs, "/sieve", false, NULL);
+	return cowdax_remove(fs, "/sieve", false, &operation_error);
 }
 
 /* ---- data ------------------------------------------------------------------------------- */
@@ -231,27 +235,29 @@ static int unshare(struct cowdax *fs)
 
 static int clone_tree(struct cowdax *fs)
 {
-	return cowdax_clone(fs, "/tree", "/dir/tree", NULL, NULL);
+	return cowdax_clone(fs, "/tree", "/dir/tree", &operation_result, &operation_error);
 }
 
 static int clone_over(struct cowdax *fs)
 {
-	return cowdax_clone(fs, "/small", "/own", NULL, NULL);
+	return cowdax_clone(fs, "/small", "/own", &operation_result, &operation_error);
 }
 
 static int clone_own_tree(struct cowdax *fs)
 {
-	return cowdax_clone(fs, "/own", "/own-clone", NULL, NULL);
+	return cowdax_clone(fs, "/own", "/own-clone", &operation_result, &operation_error);
 }
 
 static int clone_range(struct cowdax *fs)
 {
-	return cowdax_clone_range(fs, "/tree", 10 * BLOCK, "/mixed", 0, 12 * BLOCK, NULL, NULL);
+	return cowdax_clone_range(fs, "/tree", 10 * BLOCK, "/mixed", 0, 12 * BLOCK, &operation_result,
+				  &operation_error);
 }
 
 static int clone_range_within(struct cowdax *fs)
 {
-	return cowdax_clone_range(fs, "/own", 0, "/own", 4 * BLOCK, 3 * BLOCK, NULL, NULL);
+	return cowdax_clone_range(fs, "/own", 0, "/own", 4 * BLOCK, 3 * BLOCK, &operation_result,
+				  &operation_error);
 }
 
 /* ---- transactions ---------------------------------------------------------------------------- */
@@ -273,9 +279,9 @@ static int stage_in_vain(struct cowdax *fs)
 	int ret;
 
 	fill_pattern(bytes, sizeof(bytes), 11);
-	ret = cdx_stage_open(&fs->stage, &fs->txn, 0, fs->scratch, NULL);
+	ret = cdx_stage_open(&fs->stage, &fs->txn, 0, fs->scratch, &operation_error);
 	if (!ret)
-		ret = cdx_stage_append(&fs->stage, bytes, sizeof(bytes), NULL);
+		ret = cdx_stage_append(&fs->stage, bytes, sizeof(bytes), &operation_error);
 	cdx_stage_close(&fs->stage);
 	return ret;
 }
@@ -284,20 +290,20 @@ static int stage_in_vain(struct cowdax *fs)
 static int batch(struct cowdax *fs)
 {
 	uint64_t inode;
-	int ret = cowdax_begin(fs, NULL);
+	int ret = cowdax_begin(fs, &operation_error);
 
 	if (!ret)
-		ret = cowdax_create(fs, "/batched", 0600, &inode, NULL);
+		ret = cowdax_create(fs, "/batched", 0600, &inode, &operation_error);
 	if (!ret)
 		ret = write_at(fs, "/batched", 10, 5000);
 	if (!ret)
-		ret = cowdax_clone(fs, "/batched", "/dir/batched", NULL, NULL);
+		ret = cowdax_clone(fs, "/batched", "/dir/batched", &operation_result, &operation_error);
 	if (!ret)
-		ret = cowdax_remove(fs, "/small", false, NULL);
+		ret = cowdax_remove(fs, "/small", false, &operation_error);
 	if (!ret)
 		ret = write_at(fs, "/batched", 4000, 200);
 	if (!ret)
-		return cowdax_commit(fs, NULL);
+		return cowdax_commit(fs, &operation_error);
 	cowdax_abort(fs);
 	return ret;
 }
@@ -305,10 +311,10 @@ static int batch(struct cowdax *fs)
 static int abort_batch(struct cowdax *fs)
 {
 	uint64_t inode;
-	int ret = cowdax_begin(fs, NULL);
+	int ret = cowdax_begin(fs, &operation_error);
 
 	if (!ret)
-		ret = cowdax_create(fs, "/aborted", 0600, &inode, NULL);
+		ret = cowdax_create(fs, "/aborted", 0600, &inode, &operation_error);
 	if (!ret)
 		ret = write_at(fs, "/aborted", 0, 5000);
 	cowdax_abort(fs);
@@ -319,7 +325,7 @@ static int drain(struct cowdax *fs)
 {
 	bool blocked;
 
-	return cdx_txn_drain_all(&fs->txn, &blocked, NULL);
+	return cdx_txn_drain_all(&fs->txn, &blocked, &operation_error);
 }
 
 /* ---- mkfs ---------------------------------------------------------------------------------------- */

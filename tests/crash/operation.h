@@ -20,6 +20,10 @@ struct operation {
 extern const struct operation operations[];
 extern const unsigned int operation_count;
 
+/* Of whatever was done last: the caller empties them first if it wants to know. */
+extern struct cowdax_result operation_result;
+extern struct cowdax_error operation_error;
+
 /* An image that has everything in it, or next to everything. */
 struct setup {
 	const char *name;
