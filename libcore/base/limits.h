@@ -13,12 +13,14 @@
 #define CDX_DEFAULT_NODE_SIZE 1024
 #define CDX_MAX_LEVEL 15		/* a tree has at most 16 levels */
 #define CDX_MAX_IMAGE (UINT64_C(1) << 62)	/* bytes */
-#define CDX_MAX_FILE (UINT64_C(1) << 62)	/* bytes: offsets are below this */
+#define CDX_MAX_FILE ((UINT64_C(1) << 62) - 65536)	/* bytes: the largest size; whole blocks of any size */
 #define CDX_MAX_EXTENT_BLOCKS (UINT32_MAX)
 #define CDX_INLINE_EXTENTS 3
 #define CDX_NAME_MAX 255
 #define CDX_FIRST_TRANSACTION UINT64_C(2)
 #define CDX_LAST_TRANSACTION ((UINT64_C(1) << 60) - 1)	/* what the lock space has room for */
 #define CDX_MAX_LANE 65535
+#define CDX_LAST_INODE ((UINT64_C(1) << 63) - 1)
+#define CDX_LAST_NONCE ((UINT64_C(1) << 63) - 1)
 
 #endif

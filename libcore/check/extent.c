@@ -62,18 +62,19 @@ static int note_data(const struct cdx_check *ck, const struct holder *holder,
 
 /* Whether the extent makes sense by itself; if so, counts its pointers. */
 static int judge_extent(struct cdx_check *ck, const struct holder *holder,
-			const struct cdx_seen_extent *extent, bool *good)
+			const struct cdx_disk_extent *disk, const struct cdx_seen_extent *extent,
+			bool *good)
 {
 	unsigned int shift = ck->super.grains_per_block_shift;
-	uint64_t blocks = CDX_MAX_FILE >> ck->super.block_shift;
 	int ret;
 
 	*good = false;
-	if (extent->count == 0 || (extent->flags & ~CDX_EXTENT_UNWRITTEN)) {
+	if (!cdx_extent_possible(disk)) {
 		report_values(ck, CDX_P_EXTENT_FORMAT, holder->inode,
 			      extent->count ? extent->flags : 0, extent->count ? CDX_EXTENT_UNWRITTEN : 1);
-	} else if (extent->file_block >= blocks || extent->count > blocks - extent->file_block) {
-		report_values(ck, CDX_P_EXTENT_RANGE, holder->inode, extent->file_block, blocks);
+	} else if (!cdx_extent_in_range(disk, ck->super.block_shift)) {
+		report_values(ck, CDX_P_EXTENT_RANGE, holder->inode, extent->file_block,
+			      CDX_MAX_FILE >> ck->super.block_shift);
 	} else if (extent->disk_block >= ck->super.blocks ||
 		   !cdx_super_allocatable(&ck->super, extent->disk_block << shift,
 					  (uint64_t)extent->count << shift)) {
@@ -127,7 +128,7 @@ static int judge_extents(struct cdx_check *ck, const struct holder *holder,
 	for (unsigned int i = 0; i < count; i++) {
 		struct cdx_seen_extent extent = decode(&disk[i]);
 		bool good;
-		int ret = judge_extent(ck, holder, &extent, &good);
+		int ret = judge_extent(ck, holder, &disk[i], &extent, &good);
 
 		if (ret)
 			return ret;

@@ -43,7 +43,7 @@ static void judge_inode(struct cdx_check *ck, uint64_t inode, const struct cdx_d
 {
 	static const unsigned char zero[sizeof(disk->reserved)];
 
-	if (!is_directory(get32(disk->mode)) && get64(disk->size) >= CDX_MAX_FILE)
+	if (!is_directory(get32(disk->mode)) && get64(disk->size) > CDX_MAX_FILE)
 		cdx_report_inode(ck, CDX_P_INODE_SIZE, inode);
 	if (bad_time(&disk->atime) || bad_time(&disk->mtime) || bad_time(&disk->ctime) ||
 	    bad_time(&disk->btime))
@@ -52,11 +52,6 @@ static void judge_inode(struct cdx_check *ck, uint64_t inode, const struct cdx_d
 	    reserved_time(&disk->ctime) || reserved_time(&disk->btime) ||
 	    memcmp(disk->reserved, zero, sizeof(zero)) != 0)
 		cdx_report_inode(ck, CDX_P_RESERVED_FIELD, inode);
-}
-
-static bool mode_known(uint32_t mode)
-{
-	return (mode & ~(uint32_t)(S_IFMT | 07777)) == 0 && (S_ISREG(mode) || S_ISDIR(mode));
 }
 
 static int note_inode(struct cdx_check *ck, struct cdx_files *files, uint64_t inode,
@@ -72,7 +67,7 @@ static int note_inode(struct cdx_check *ck, struct cdx_files *files, uint64_t in
 		.type = (uint8_t)((mode & S_IFMT) >> CDX_TYPE_SHIFT),
 	};
 
-	if (!mode_known(mode)) {
+	if (!cdx_mode_possible(mode)) {
 		cdx_report_inode(ck, CDX_P_INODE_MODE, inode);
 		seen.flags |= CDX_INODE_BAD;
 	} else if (is_directory(mode)) {
@@ -106,7 +101,7 @@ static int inode_item(struct cdx_check *ck, struct fs_pass *pass, const struct c
 	if (ret)
 		return ret;
 	cdx_check_progress(ck, 2, file.inode, get64(ck->record.next_inode));
-	if (cdx_check_layout_fits(disk, length))
+	if (cdx_layout_possible(disk, length))
 		return cdx_check_file_extents(ck, &file);
 	cdx_report_inode(ck, CDX_P_INODE_LAYOUT, file.inode);
 	ck->trees->pointers_incomplete = true;
@@ -114,13 +109,6 @@ static int inode_item(struct cdx_check *ck, struct fs_pass *pass, const struct c
 }
 
 /* ---- names ----------------------------------------------------------------------- */
-
-static bool name_allowed(const unsigned char *name, size_t length)
-{
-	if (length == 0 || memchr(name, '\0', length) || memchr(name, '/', length))
-		return false;
-	return !(name[0] == '.' && (length == 1 || (length == 2 && name[1] == '.')));
-}
 
 static uint64_t name_hash(const struct cdx_check *ck, const unsigned char *name, size_t length)
 {
@@ -157,7 +145,7 @@ static void judge_name(struct cdx_check *ck, struct fs_pass *pass,
 {
 	uint64_t directory = get64(item->inode);
 
-	if (!name_allowed(name, length))
+	if (!cdx_name_possible((const char *)name, length))
 		cdx_report_inode(ck, CDX_P_DIRENT_NAME, directory);
 	if (name_hash(ck, name, length) >> 8 != get64(item->hash) >> 8)
 		cdx_report_inode(ck, CDX_P_DIRENT_HASH, directory);
@@ -276,7 +264,7 @@ static void judge_counts(struct cdx_check *ck, const struct cdx_files *files)
 	uint64_t inodes = files->inode_count - !!(files->inodes[0].flags & CDX_INODE_ABSENT);
 
 	ck->summary.inodes = inodes;
-	if (last >= next)
+	if (last >= next || !cdx_next_inode_possible(next))
 		cdx_report(ck, CDX_P_NEXT_INODE, &(struct cdx_finding){
 			.inode = last, .compared = true, .found = next, .expected = last + 1});
 	if (!files->incomplete && get64(ck->record.inodes) != inodes)

@@ -13,9 +13,6 @@ struct limbo_pass {
 	size_t count, capacity;
 };
 
-/* So many lanes have a lock byte of their own (FORMAT 11). */
-#define LANES (CDX_LOCK_READERS - CDX_LOCK_LANES)
-
 static void report_run(struct cdx_check *ck, enum cdx_problem problem, uint64_t start,
 		       uint64_t count)
 {
@@ -60,14 +57,6 @@ static int check_reserves(struct cdx_check *ck)
 
 /* ---- limbo --------------------------------------------------------------------------- */
 
-static bool limbo_makes_sense(const struct cdx_disk_limbo *limbo)
-{
-	if (limbo->type == CDX_LIMBO_TREE)
-		return limbo->level <= CDX_MAX_LEVEL && limbo->kind == CDX_KIND_EXTENT;
-	return (limbo->type == CDX_LIMBO_RUN || limbo->type == CDX_LIMBO_DROP) &&
-	       get32(limbo->count_or_crc) && !limbo->kind && !limbo->level;
-}
-
 static int limbo_drop(struct cdx_check *ck, struct limbo_pass *pass,
 		      const struct cdx_disk_limbo *limbo)
 {
@@ -103,7 +92,7 @@ static int limbo_entry(struct cdx_check *ck, struct limbo_pass *pass,
 	uint64_t start = get64(limbo->address), transaction = get64(limbo->transaction);
 	uint64_t count = limbo->type == CDX_LIMBO_TREE ? 1 : get32(limbo->count_or_crc);
 
-	if (!limbo_makes_sense(limbo)) {
+	if (!cdx_limbo_possible(limbo)) {
 		report_run(ck, CDX_P_LIMBO_FORMAT, start, 1);
 		ck->trees->pointers_incomplete = true;
 		return 0;
@@ -182,14 +171,13 @@ static int staging_item(struct cdx_check *ck, const struct cdx_view *view,
 	uint64_t lane = get64(staging->lane), nonce = get64(staging->nonce);
 	uint64_t inode = get64(staging->inode);
 
-	if (lane >= LANES)
-		report_values(ck, CDX_P_STAGING_LANE, view->grain, lane, LANES - 1);
-	if (nonce >= get64(ck->record.next_nonce))
+	if (!cdx_lane_possible(lane))
+		report_values(ck, CDX_P_STAGING_LANE, view->grain, lane, CDX_MAX_LANE);
+	if (nonce == 0 || nonce >= get64(ck->record.next_nonce))
 		report_values(ck, CDX_P_STAGING_NONCE, view->grain, nonce,
 			      get64(ck->record.next_nonce));
-	if (inode >= get64(ck->record.next_inode))
-		report_values(ck, CDX_P_STAGING_INODE, view->grain, inode,
-			      get64(ck->record.next_inode));
+	if (inode)
+		report_values(ck, CDX_P_STAGING_INODE, view->grain, inode, 0);
 	return cdx_check_tree(ck, &walk, &staging->extents, CDX_KIND_EXTENT, view->index, NULL);
 }
 
@@ -208,7 +196,10 @@ static int check_staging(struct cdx_check *ck)
 {
 	static const struct cdx_walk_ops ops = {.leaf = staging_leaf};
 	struct cdx_walk walk = {.ops = &ops};
+	uint64_t next = get64(ck->record.next_nonce);
 
+	if (!cdx_next_nonce_possible(next))
+		report_values(ck, CDX_P_NEXT_NONCE, 0, next, CDX_LAST_NONCE + 1);
 	return cdx_check_tree(ck, &walk, &ck->record.staging, CDX_KIND_STAGING, CDX_NONE, NULL);
 }
 

@@ -5,15 +5,6 @@
  */
 #include "check/item.h"
 
-bool cdx_check_layout_fits(const struct cdx_disk_inode *disk, size_t length)
-{
-	length -= sizeof(*disk);
-	if (disk->layout == CDX_LAYOUT_TREE)
-		return length == sizeof(struct cdx_disk_ref);
-	return disk->layout == CDX_LAYOUT_INLINE && disk->n_inline <= CDX_INLINE_EXTENTS &&
-	       length == disk->n_inline * sizeof(struct cdx_disk_extent);
-}
-
 const struct cdx_disk_fs_item *cdx_check_next_item(struct cdx_check *ck, const unsigned char *bytes,
 						   size_t *offset)
 {
@@ -30,8 +21,7 @@ bool cdx_check_item_extents(const struct cdx_disk_fs_item *item, struct cdx_file
 {
 	const struct cdx_disk_inode *disk = (const struct cdx_disk_inode *)(item + 1);
 
-	if (get64(item->item) != CDX_ITEM_INODE || get16(item->length) < sizeof(*disk) ||
-	    !cdx_check_layout_fits(disk, get16(item->length)))
+	if (get64(item->item) != CDX_ITEM_INODE || !cdx_layout_possible(disk, get16(item->length)))
 		return false;
 	file->disk = disk;
 	file->value = disk + 1;

@@ -5,8 +5,6 @@
 
 #include "check/extent.h"
 
-/* Whether what follows an inode in an item of @length bytes is as its layout says. */
-bool cdx_check_layout_fits(const struct cdx_disk_inode *disk, size_t length);
 /* The item at *@offset of a leaf judged before, or NULL if it does not fit; moves *@offset on. */
 const struct cdx_disk_fs_item *cdx_check_next_item(struct cdx_check *ck, const unsigned char *bytes,
 						   size_t *offset);

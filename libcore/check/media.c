@@ -273,14 +273,10 @@ static void check_older(struct cdx_check *ck, const struct slot_copies *slots)
 static void check_record_reserved(struct cdx_check *ck)
 {
 	const struct cdx_disk_commit *record = &ck->record;
-	const struct cdx_disk_ref *refs[] = {&record->fs, &record->space, &record->limbo,
-					     &record->staging};
 	bool zero = !get16(record->reserved0) && !get32(record->reserved1) &&
 		    cdx_all_zero(record->reserved, sizeof(record->reserved)) &&
 		    cdx_all_zero(&record->snapshots, sizeof(record->snapshots));
 
-	for (size_t i = 0; i < sizeof(refs) / sizeof(refs[0]); i++)
-		zero = zero && cdx_all_zero(refs[i]->reserved, sizeof(refs[i]->reserved));
 	if (!zero)
 		report_slot(ck, CDX_P_RESERVED_FIELD, PRIMARY, ck->transaction & 1);
 }

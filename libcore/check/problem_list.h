@@ -41,6 +41,8 @@ P(MEDIA_ERROR, "media-error", ERROR, 0,
   "the media cannot be read", "trees cannot be read")
 
 /* Nodes of every kind, and reserved fields, in any pass. */
+P(REF_EMPTY, "ref-empty", ERROR, 0,
+  "a reference to no tree has a checksum or a level", "reference to no tree, of level 33")
 P(NODE_ADDRESS, "node-address", ERROR, 0,
   "a pointer to a node leads outside", "staged tree in the head region")
 P(NODE_CHECKSUM, "node-checksum", ERROR, 0,
@@ -50,7 +52,7 @@ P(NODE_STALE, "node-stale", ERROR, 0,
 P(NODE_SELF, "node-self", ERROR, 0,
   "a node bears another address", "node of another address")
 P(NODE_BIRTH, "node-birth", ERROR, 0,
-  "a node is younger than the commit", "node from the future")
+  "a node is younger than what points to it, or than mkfs", "node from the future")
 P(NODE_KIND, "node-kind", ERROR, 0,
   "a node is of another kind", "staging node for extents")
 P(NODE_LEVEL, "node-level", ERROR, 0,
@@ -82,7 +84,7 @@ P(INODE_LAYOUT, "inode-layout", ERROR, 2,
 P(INODE_COUNT, "inode-count", ERROR, 2,
   "the number of inodes is wrong", "one inode too many on record")
 P(NEXT_INODE, "next-inode", ERROR, 2,
-  "the next inode number is taken", "next inode in use")
+  "the next inode number is taken, or past the last", "next inode in use")
 P(EXTENT_FORMAT, "extent-format", ERROR, 2,
   "an extent is empty or has unknown flags", "extent of no blocks")
 P(EXTENT_BOUNDS, "extent-bounds", ERROR, 2,
@@ -152,15 +154,19 @@ P(LIMBO_IN_USE, "limbo-in-use", ERROR, 4,
 P(STAGING_LANE, "staging-lane", ERROR, 4,
   "a staging lane has no lock", "staging lane without a lock byte")
 P(STAGING_NONCE, "staging-nonce", ERROR, 4,
-  "a staging nonce is yet to be drawn", "staging nonce not drawn yet")
+  "a staging nonce cannot have been drawn yet", "staging nonce not drawn yet")
 P(STAGING_INODE, "staging-inode", ERROR, 4,
-  "a staging entry is for no possible inode", "staging for an inode yet to come")
+  "a staging entry names an inode", "staging for an inode")
+P(NEXT_NONCE, "next-nonce", ERROR, 4,
+  "the next staging nonce is past the last", "next nonce of 0")
 
 /* Pass 5: space. */
 P(SPACE_TILING, "space-tiling", ERROR, 5,
   "the space tree does not tile the image", "no space tree")
 P(SPACE_MERGE, "space-merge", WARNING, 5,
   "two runs of the space tree should be one", "run in two parts")
+P(SPACE_ADD, "space-add", ERROR, 5,
+  "counts are added to where there is free space", "addition above a free run")
 P(SPACE_LARGEST, "space-largest", ERROR, 5,
   "the largest free run below is wrong", "largest free run is wrong")
 P(FREE_GRAINS, "free-grains", ERROR, 5,

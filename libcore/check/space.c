@@ -118,6 +118,8 @@ static int space_leave(struct cdx_check *ck, struct cdx_walk *walk, const struct
 		space->largest_known[view->level] = false;
 		return note_run(ck, space->runs, start | UNKNOWN, 0);
 	}
+	if (space->largest[below] && get64(child->add))
+		report_grains(ck, CDX_P_SPACE_ADD, start, 1);
 	if (!space->largest_known[below])
 		space->largest_known[view->level] = false;
 	else if (get64(child->largest) != space->largest[below])

@@ -17,6 +17,7 @@ struct link {
 	uint64_t grain;
 	uint32_t crc;
 	uint32_t parent;		/* index in the seen table, or CDX_NONE for a root */
+	uint64_t birth;			/* the parent's, or the transaction that made the pointer */
 	uint8_t kind, level;
 	bool limbo;			/* a limbo entry's pointer */
 	bool has_high;
@@ -210,7 +211,7 @@ static bool judge_header(struct cdx_check *ck, const struct cdx_walk *walk,
 				   link->grain);
 		return false;
 	}
-	if (get64(disk->birth) > ck->transaction) {
+	if (get64(disk->birth) < CDX_FIRST_TRANSACTION || get64(disk->birth) > ck->transaction) {
 		report_node_values(ck, CDX_P_NODE_BIRTH, walk, link, get64(disk->birth),
 				   ck->transaction);
 		return false;
@@ -255,6 +256,16 @@ static bool judge_items(struct cdx_check *ck, const struct cdx_walk *walk,
 	return offset == view->used;
 }
 
+/* What points to a node has been written with it, or later. */
+static bool judge_age(struct cdx_check *ck, const struct cdx_walk *walk, const struct link *link,
+		      const struct cdx_seen *seen)
+{
+	if (seen->birth <= link->birth)
+		return true;
+	report_node_values(ck, CDX_P_NODE_BIRTH, walk, link, seen->birth, link->birth);
+	return false;
+}
+
 /* Whether the node is what @link says, but for its keys. */
 static bool judge_identity(struct cdx_check *ck, const struct cdx_walk *walk,
 			   const struct link *link, const struct cdx_seen *seen)
@@ -271,7 +282,7 @@ static bool judge_identity(struct cdx_check *ck, const struct cdx_walk *walk,
 		report_node_values(ck, CDX_P_NODE_STALE, walk, link, seen->crc, link->crc);
 		return false;
 	}
-	return true;
+	return judge_age(ck, walk, link, seen);
 }
 
 static bool judge_bounds(struct cdx_check *ck, const struct cdx_walk *walk,
@@ -328,6 +339,7 @@ static enum meeting meet_unread(struct cdx_check *ck, const struct cdx_walk *wal
 	if (!read_node(ck, link, seen, bytes) || !judge_header(ck, walk, link, disk))
 		return UNUSABLE;
 	seen->crc = get32(disk->crc);
+	seen->birth = get64(disk->birth);
 	seen->kind = disk->kind;
 	seen->level = disk->level;
 	seen->state = CDX_SEEN_UNUSED;
@@ -402,6 +414,7 @@ static int walk_children(struct cdx_check *ck, struct cdx_walk *walk, const stru
 			.grain = get64(disk->address),
 			.crc = get32(disk->crc),
 			.parent = view->index,
+			.birth = ck->trees->seen.nodes[view->index].birth,
 			.kind = view->kind,
 			.level = (uint8_t)(view->level - 1),
 			.has_high = left > 1 || link->has_high,
@@ -462,11 +475,18 @@ int cdx_check_tree(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx
 		.grain = get64(ref->address),
 		.crc = get32(ref->crc),
 		.parent = parent,
+		.birth = parent == CDX_NONE ? ck->transaction : ck->trees->seen.nodes[parent].birth,
 		.kind = (uint8_t)kind,
 		.level = ref->level,
 	};
 	uint32_t index = CDX_NONE;
-	int ret = link.grain ? walk_link(ck, walk, &link, &index) : 0;
+	int ret;
+
+	if (!cdx_all_zero(ref->reserved, sizeof(ref->reserved)))
+		cdx_report_inode(ck, CDX_P_RESERVED_FIELD, walk->inode);
+	if (!link.grain && !cdx_ref_possible(ref))
+		cdx_report_inode(ck, CDX_P_REF_EMPTY, walk->inode);
+	ret = link.grain ? walk_link(ck, walk, &link, &index) : 0;
 
 	if (!ret && root)
 		*root = index;
@@ -480,6 +500,7 @@ int cdx_check_limbo_tree(struct cdx_check *ck, struct cdx_walk *walk,
 		.grain = get64(limbo->address),
 		.crc = get32(limbo->count_or_crc),
 		.parent = CDX_NONE,
+		.birth = get64(limbo->transaction),
 		.kind = limbo->kind,
 		.level = limbo->level,
 		.limbo = true,

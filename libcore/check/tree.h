@@ -28,6 +28,7 @@ struct cdx_seen {
 	uint64_t grain;
 	uint64_t first[CDX_KEY_WORDS], last[CDX_KEY_WORDS];	/* keys in it */
 	uint64_t inode;			/* the first seen to own it, or 0 */
+	uint64_t birth;
 	uint32_t crc;
 	uint32_t parent;		/* index of the first node to point here, or CDX_NONE */
 	uint32_t pointers;		/* from nodes, inodes and the record; stops at UINT32_MAX */

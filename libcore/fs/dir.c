@@ -41,16 +41,15 @@ static int decode(struct cdx_dir_entry *entry, const unsigned char *bytes)
 
 	if (length < CDX_DIRENT_HEADER + 1 || length != CDX_DIRENT_HEADER + (size_t)dirent->name_length)
 		return -EUCLEAN;
+	/* Nothing contains the root: a name of it would close a loop. */
 	entry->inode = get64(dirent->inode);
+	if (entry->inode <= COWDAX_ROOT_INODE)
+		return -EUCLEAN;
 	entry->type = (uint32_t)dirent->type << TYPE_SHIFT;
 	entry->length = dirent->name_length;
 	memcpy(entry->name, (const char *)dirent + CDX_DIRENT_HEADER, entry->length);
 	entry->name[entry->length] = '\0';
-	if (memchr(entry->name, '/', entry->length) || memchr(entry->name, '\0', entry->length))
-		return -EUCLEAN;
-	if (strcmp(entry->name, ".") == 0 || strcmp(entry->name, "..") == 0)
-		return -EUCLEAN;
-	return 0;
+	return cdx_name_possible(entry->name, entry->length) ? 0 : -EUCLEAN;
 }
 
 int cdx_dir_next(struct cdx_txn *txn, uint64_t dir, uint64_t *from, struct cdx_dir_entry *entry)
@@ -141,11 +140,12 @@ int cdx_dir_add(struct cdx_txn *txn, struct cdx_inode *dir, const char *name, si
 	ret = cdx_tree_insert(&txn->fs, &item, cdx_fs_item_size(&item));
 	if (ret)
 		return ret;
-	dir->size++;
+	if (S_ISDIR(inode->mode) && dir->nlink == UINT32_MAX)
+		return -EMLINK;
 	if (S_ISDIR(inode->mode))
 		dir->nlink++;
 	cdx_inode_modified(txn, dir);
-	return 0;
+	return cdx_raise(&dir->size, 1, CDX_MAX_FILE);
 }
 
 int cdx_dir_remove(struct cdx_txn *txn, struct cdx_inode *dir, const char *name, size_t length,
@@ -174,9 +174,12 @@ int cdx_dir_remove(struct cdx_txn *txn, struct cdx_inode *dir, const char *name,
 int cdx_dir_make_root(struct cdx_txn *txn, const struct timespec *now, uint32_t uid, uint32_t gid)
 {
 	struct cdx_inode root;
+	int ret;
 
 	txn->now = *now;
-	cdx_inode_make(txn, S_IFDIR | 0755, &root);
+	ret = cdx_inode_make(txn, S_IFDIR | 0755, &root);
+	if (ret)
+		return ret;
 	root.nlink = 2;
 	root.parent = root.number;
 	root.uid = uid;
@@ -310,9 +313,10 @@ int cdx_place_create(struct cdx_txn *txn, const struct cdx_place *place, uint32_
 	if (place->want_directory && !S_ISDIR(mode))
 		return -EISDIR;
 	ret = cdx_inode_load(txn, place->dir, &dir);
+	if (!ret)
+		ret = cdx_inode_make(txn, mode, inode);
 	if (ret)
 		return ret;
-	cdx_inode_make(txn, mode, inode);
 	inode->uid = dir.uid;
 	inode->gid = dir.gid;
 	if (S_ISDIR(mode)) {

@@ -36,8 +36,9 @@ static struct cdx_disk_time encode_time(const struct timespec *time)
 	};
 }
 
+/* The layout has been found possible; that of a clean node's, its pointers too. */
 static int decode_extents(struct cdx_extents *map, const struct cdx_disk_inode *disk,
-			  const unsigned char *tail, size_t length)
+			  const unsigned char *tail)
 {
 	struct cdx_disk_extent extent;
 	struct cdx_disk_ref ref;
@@ -45,15 +46,10 @@ static int decode_extents(struct cdx_extents *map, const struct cdx_disk_inode *
 	memset(map, 0, sizeof(*map));
 	map->layout = disk->layout;
 	if (disk->layout == CDX_LAYOUT_TREE) {
-		if (length != sizeof(ref))
-			return -EUCLEAN;
 		memcpy(&ref, tail, sizeof(ref));
 		map->root = cdx_ref_decode(&ref);
-		return map->root.level > CDX_MAX_LEVEL || !map->root.address ? -EUCLEAN : 0;
+		return 0;
 	}
-	if (disk->layout != CDX_LAYOUT_INLINE || disk->n_inline > CDX_INLINE_EXTENTS ||
-	    length != disk->n_inline * sizeof(extent))
-		return -EUCLEAN;
 	map->n_inline = disk->n_inline;
 	for (int i = 0; i < map->n_inline; i++) {
 		memcpy(&extent, tail + (size_t)i * sizeof(extent), sizeof(extent));
@@ -70,7 +66,7 @@ static int decode(struct cdx_inode *inode, const struct item *item)
 	const struct cdx_disk_inode *disk = &item->inode;
 	size_t length = get16(item->head.length);
 
-	if (length < sizeof(*disk) || length > sizeof(*disk) + TAIL_ROOM)
+	if (!cdx_layout_possible(disk, length))
 		return -EUCLEAN;
 	inode->number = get64(item->head.inode);
 	inode->mode = get32(disk->mode);
@@ -83,11 +79,9 @@ static int decode(struct cdx_inode *inode, const struct item *item)
 	inode->mtime = decode_time(&disk->mtime);
 	inode->ctime = decode_time(&disk->ctime);
 	inode->btime = decode_time(&disk->btime);
-	if (!S_ISREG(inode->mode) && !S_ISDIR(inode->mode))
+	if (!cdx_mode_possible(inode->mode) || inode->size > CDX_MAX_FILE)
 		return -EUCLEAN;
-	if (inode->size >= CDX_MAX_FILE)
-		return -EUCLEAN;
-	return decode_extents(&inode->extents, disk, item->tail, length - sizeof(*disk));
+	return decode_extents(&inode->extents, disk, item->tail);
 }
 
 static size_t encode(const struct cdx_inode *inode, struct item *item)
@@ -161,13 +155,17 @@ int cdx_inode_add(struct cdx_txn *txn, const struct cdx_inode *inode)
 	size_t size = encode(inode, &item);
 	int ret = cdx_tree_insert(&txn->fs, &item, size);
 
-	if (!ret)
-		txn->record.inodes++;
-	return ret;
+	if (ret)
+		return ret == -EEXIST ? -EUCLEAN : ret;	/* numbers are never used twice (R7) */
+	return cdx_raise(&txn->record.inodes, 1, inode->number);
 }
 
-void cdx_inode_make(struct cdx_txn *txn, uint32_t mode, struct cdx_inode *inode)
+int cdx_inode_make(struct cdx_txn *txn, uint32_t mode, struct cdx_inode *inode)
 {
+	if (!cdx_next_inode_possible(txn->record.next_inode))
+		return -EUCLEAN;
+	if (txn->record.next_inode > CDX_LAST_INODE)
+		return -EOVERFLOW;
 	*inode = (struct cdx_inode){
 		.number = txn->record.next_inode++,
 		.mode = mode,
@@ -177,6 +175,7 @@ void cdx_inode_make(struct cdx_txn *txn, uint32_t mode, struct cdx_inode *inode)
 		.ctime = txn->now,
 		.btime = txn->now,
 	};
+	return 0;
 }
 
 int cdx_inode_remove(struct cdx_txn *txn, struct cdx_inode *inode)

@@ -21,8 +21,8 @@ struct cdx_inode {
  */
 int cdx_inode_load(struct cdx_txn *txn, uint64_t number, struct cdx_inode *inode);
 int cdx_inode_store(struct cdx_txn *txn, const struct cdx_inode *inode);
-/* A fresh inode with a number of its own, not stored yet. */
-void cdx_inode_make(struct cdx_txn *txn, uint32_t mode, struct cdx_inode *inode);
+/* A fresh inode with a number of its own, not stored yet; -EOVERFLOW when there is none left. */
+int cdx_inode_make(struct cdx_txn *txn, uint32_t mode, struct cdx_inode *inode);
 int cdx_inode_add(struct cdx_txn *txn, const struct cdx_inode *inode);
 /* Take it out, and drop all it maps. */
 int cdx_inode_remove(struct cdx_txn *txn, struct cdx_inode *inode);

@@ -8,10 +8,7 @@
 
 int cdx_file_check_range(uint64_t offset, uint64_t length)
 {
-	/* A last block must be whole below the limit. */
-	uint64_t limit = CDX_MAX_FILE - CDX_MAX_BLOCK_SIZE;
-
-	return offset > limit || length > limit - offset ? -EFBIG : 0;
+	return offset > CDX_MAX_FILE || length > CDX_MAX_FILE - offset ? -EFBIG : 0;
 }
 
 static uint64_t round_down(const struct cdx_txn *txn, uint64_t bytes)

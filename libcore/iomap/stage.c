@@ -28,11 +28,8 @@ static int find_entry(struct cdx_txn *txn, uint64_t lane, struct cdx_disk_stagin
 	if (ret > 0 && (!cdx_cursor_at_item(&cursor) ||
 			cdx_key_compare(1, cdx_cursor_item(&cursor), &key) < 0))
 		ret = cdx_cursor_next(&cursor);
-	if (ret > 0) {
+	if (ret > 0)
 		*entry = *(struct cdx_disk_staging *)cdx_cursor_item(&cursor);
-		if (get64(entry->lane) > CDX_MAX_LANE)
-			ret = -EUCLEAN;
-	}
 	cdx_cursor_end(&cursor);
 	return ret;
 }
@@ -150,6 +147,10 @@ static int open_map(struct cdx_stage *stage, struct cdx_extents *map)
 			map->root = cdx_ref_decode(&entry.extents);
 		return ret;
 	}
+	if (!cdx_next_nonce_possible(stage->txn->record.next_nonce))
+		return -EUCLEAN;
+	if (stage->txn->record.next_nonce > CDX_LAST_NONCE)
+		return -EOVERFLOW;
 	ret = find_entry(stage->txn, stage->lane, &entry);
 	if (ret > 0 && get64(entry.lane) == stage->lane)
 		ret = drop_entry(stage->txn, &entry);

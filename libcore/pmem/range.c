@@ -6,7 +6,7 @@
 #define HASHES UINT64_C(1024)
 #define BLOCKS (UINT64_C(1) << 50)	/* of the largest file, in the smallest blocks */
 
-static_assert(BLOCKS * CDX_MIN_BLOCK_SIZE == CDX_MAX_FILE, "each block has a byte");
+static_assert(BLOCKS * CDX_MIN_BLOCK_SIZE >= CDX_MAX_FILE, "each block has a byte");
 static_assert(CDX_LOCK_RANGES + HASHES * BLOCKS <= UINT64_C(1) << 63, "lock offsets are positive");
 
 static uint64_t hash(uint64_t inode)

@@ -115,7 +115,8 @@ static bool node_valid(const struct cdx_nodes *nodes, struct cdx_node *node, uin
 		return false;
 	if (get32(disk->crc) != node->crc || node_crc(nodes, node) != node->crc)
 		return false;
-	if (get64(disk->address) != node->address || get64(disk->birth) > nodes->transaction)
+	if (get64(disk->address) != node->address || get64(disk->birth) < CDX_FIRST_TRANSACTION ||
+	    get64(disk->birth) > nodes->newest)
 		return false;
 	if (disk->kind != kind || disk->level != level || get16(disk->count) == 0)
 		return false;
@@ -331,6 +332,7 @@ int cdx_node_write(struct cdx_nodes *nodes, struct cdx_node *node, uint64_t addr
 	disk->magic = put32(CDX_NODE_MAGIC);
 	disk->address = put64(address);
 	disk->birth = put64(nodes->transaction);
+	nodes->newest = nodes->transaction;
 	disk->crc = put32(node_crc(nodes, node));
 	cdx_pmem_copy(nodes->pm, address << super->grain_shift, disk, cdx_node_used(node));
 	*new_address = node->address = address;
@@ -395,10 +397,8 @@ void cdx_node_remove(struct cdx_node *node, unsigned int index, unsigned int cou
 /* An extent that no file could have becomes a pointer that lies nowhere. */
 static bool extent_possible(const struct cdx_super *super, const struct cdx_disk_extent *extent)
 {
-	uint64_t file_blocks = CDX_MAX_FILE >> super->block_shift;
-
-	return get64(extent->disk_block) < super->blocks && get64(extent->file_block) < file_blocks &&
-	       get32(extent->count) <= file_blocks - get64(extent->file_block);
+	return cdx_extent_possible(extent) && cdx_extent_in_range(extent, super->block_shift) &&
+	       get64(extent->disk_block) < super->blocks;
 }
 
 static struct cdx_pointer data_pointer(const struct cdx_nodes *nodes, const struct cdx_disk_extent *extent)
@@ -416,6 +416,8 @@ static struct cdx_pointer data_pointer(const struct cdx_nodes *nodes, const stru
 
 static struct cdx_pointer tree_pointer(struct cdx_disk_ref *ref)
 {
+	if (!cdx_ref_possible(ref))
+		return (struct cdx_pointer){0};
 	return (struct cdx_pointer){
 		.start = get64(ref->address),
 		.count = 1,
@@ -459,17 +461,12 @@ static int inode_pointers(const struct cdx_nodes *nodes, unsigned char *item, cd
 
 	if (get64(fs->item) != CDX_ITEM_INODE)
 		return 0;
-	if (length < sizeof(*inode))
+	if (!cdx_layout_possible(inode, length))
 		return -EUCLEAN;
-	length -= sizeof(*inode);
 	if (inode->layout == CDX_LAYOUT_TREE) {
-		if (length != sizeof(struct cdx_disk_ref))
-			return -EUCLEAN;
 		pointer = tree_pointer((struct cdx_disk_ref *)tail);
 		return fn(arg, &pointer);
 	}
-	if (length != inode->n_inline * sizeof(struct cdx_disk_extent))
-		return -EUCLEAN;
 	for (unsigned int i = 0; i < inode->n_inline && !ret; i++) {
 		pointer = data_pointer(nodes, (struct cdx_disk_extent *)tail + i);
 		ret = fn(arg, &pointer);
@@ -489,8 +486,10 @@ static int leaf_item_pointers(const struct cdx_nodes *nodes, uint8_t kind, unsig
 		pointer = data_pointer(nodes, (struct cdx_disk_extent *)item);
 		return fn(arg, &pointer);
 	case CDX_KIND_STAGING:
+		if (!cdx_lane_possible(get64(((struct cdx_disk_staging *)item)->lane)))
+			return -EUCLEAN;
 		pointer = tree_pointer(&((struct cdx_disk_staging *)item)->extents);
-		return pointer.start ? fn(arg, &pointer) : 0;
+		return pointer.count && !pointer.start ? 0 : fn(arg, &pointer);
 	default:
 		return 0;
 	}

@@ -42,7 +42,8 @@ struct cdx_node {
 struct cdx_nodes {
 	struct cdx_pmem *pm;
 	const struct cdx_super *super;
-	uint64_t transaction;		/* no node may be born later */
+	uint64_t transaction;		/* what is written now is born in it */
+	uint64_t newest;		/* and nothing on media later than in this one */
 	struct cdx_node **cache;	/* sets of CDX_CACHE_WAYS */
 	unsigned int turn;		/* which way to evict next */
 	struct cdx_node **dirty;	/* by slot; NULL where free */

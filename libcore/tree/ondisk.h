@@ -6,12 +6,19 @@
  * Two units of address: a *grain* is node_size bytes, a *block* is block_size
  * bytes; both count from the start of the filesystem.  The space tree, node
  * pointers, limbo and the reserves count grains, file extents count blocks.
+ *
+ * What a field may say is written here once, as a predicate (*_possible): the
+ * library refuses what the checker names (L1).  What depends on the geometry is
+ * in super.h.
  */
 #ifndef CDX_ONDISK_H
 #define CDX_ONDISK_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "base/le.h"
 #include "base/limits.h"
@@ -50,6 +57,15 @@ static_assert(offsetof(struct cdx_disk_super, size) == 24, "FORMAT 2");
 static_assert(offsetof(struct cdx_disk_super, uuid) == 56, "FORMAT 2");
 static_assert(offsetof(struct cdx_disk_super, label) == 80, "FORMAT 2");
 
+/* FORMAT 6: the kinds of trees. */
+enum cdx_kind {
+	CDX_KIND_FS = 1,
+	CDX_KIND_EXTENT = 2,
+	CDX_KIND_SPACE = 3,
+	CDX_KIND_LIMBO = 4,
+	CDX_KIND_STAGING = 5,
+};
+
 /* FORMAT 3: a pointer to a tree's root; address 0 means an empty tree. */
 struct cdx_disk_ref {
 	le64 address;		/* grains */
@@ -58,6 +74,12 @@ struct cdx_disk_ref {
 	uint8_t reserved[3];
 };
 static_assert(sizeof(struct cdx_disk_ref) == 16, "FORMAT 3");
+static inline bool cdx_ref_possible(const struct cdx_disk_ref *ref)
+{
+	if (!get64(ref->address))
+		return !get32(ref->crc) && !ref->level;
+	return ref->level <= CDX_MAX_LEVEL;
+}
 
 /* FORMAT 4.1: a run of grains held by the commit record. */
 struct cdx_disk_run {
@@ -79,6 +101,15 @@ struct cdx_disk_limbo {
 	uint8_t reserved;
 };
 static_assert(sizeof(struct cdx_disk_limbo) == 24, "FORMAT 5");
+static inline bool cdx_limbo_possible(const struct cdx_disk_limbo *limbo)
+{
+	if (get64(limbo->transaction) < CDX_FIRST_TRANSACTION)
+		return false;
+	if (limbo->type == CDX_LIMBO_TREE)
+		return limbo->kind == CDX_KIND_EXTENT && limbo->level <= CDX_MAX_LEVEL;
+	return (limbo->type == CDX_LIMBO_RUN || limbo->type == CDX_LIMBO_DROP) &&
+	       get32(limbo->count_or_crc) && !limbo->kind && !limbo->level;
+}
 
 /*
  * FORMAT 4: the commit record, in slot transaction % 2.  The primary slots lie
@@ -111,14 +142,15 @@ static_assert(sizeof(struct cdx_disk_commit) == 192, "FORMAT 4");
 static_assert(offsetof(struct cdx_disk_commit, transaction) == 24, "FORMAT 4");
 static_assert(offsetof(struct cdx_disk_commit, fs) == 64, "FORMAT 4");
 
-/* FORMAT 6: the trees. */
-enum cdx_kind {
-	CDX_KIND_FS = 1,
-	CDX_KIND_EXTENT = 2,
-	CDX_KIND_SPACE = 3,
-	CDX_KIND_LIMBO = 4,
-	CDX_KIND_STAGING = 5,
-};
+/* The number after the last one may stand there: then none is left to be drawn. */
+static inline bool cdx_next_inode_possible(uint64_t next)
+{
+	return next && next <= CDX_LAST_INODE + 1;
+}
+static inline bool cdx_next_nonce_possible(uint64_t next)
+{
+	return next && next <= CDX_LAST_NONCE + 1;
+}
 
 /*
  * FORMAT 6.1: a node starts with this; crc covers bytes 8 .. used.  Then come
@@ -170,6 +202,17 @@ struct cdx_disk_extent {
 	le32 flags;
 };
 static_assert(sizeof(struct cdx_disk_extent) == 24, "FORMAT 8");
+static inline bool cdx_extent_possible(const struct cdx_disk_extent *extent)
+{
+	return get32(extent->count) && !(get32(extent->flags) & ~CDX_EXTENT_UNWRITTEN);
+}
+static inline bool cdx_extent_in_range(const struct cdx_disk_extent *extent, unsigned int block_shift)
+{
+	uint64_t blocks = CDX_MAX_FILE >> block_shift;
+
+	return get64(extent->file_block) < blocks &&
+	       get32(extent->count) <= blocks - get64(extent->file_block);
+}
 
 /*
  * FORMAT 9: leaf item of the fs tree: this, then length bytes of value, then
@@ -211,6 +254,23 @@ struct cdx_disk_inode {
 };
 static_assert(sizeof(struct cdx_disk_time) == 16, "FORMAT 9.1");
 static_assert(sizeof(struct cdx_disk_inode) == 104, "FORMAT 9.1");
+static inline bool cdx_mode_possible(uint32_t mode)
+{
+	return !(mode & ~(uint32_t)(S_IFMT | 07777)) && (S_ISREG(mode) || S_ISDIR(mode));
+}
+/* Whether @length, of an item's value, is that of an inode and just what its layout says follows. */
+static inline bool cdx_layout_possible(const struct cdx_disk_inode *inode, size_t length)
+{
+	const struct cdx_disk_ref *ref = (const struct cdx_disk_ref *)(inode + 1);
+
+	if (length < sizeof(*inode))
+		return false;
+	length -= sizeof(*inode);
+	if (inode->layout == CDX_LAYOUT_TREE)
+		return !inode->n_inline && length == sizeof(*ref) && get64(ref->address);
+	return inode->layout == CDX_LAYOUT_INLINE && inode->n_inline <= CDX_INLINE_EXTENTS &&
+	       length == inode->n_inline * sizeof(struct cdx_disk_extent);
+}
 
 /* FORMAT 9.2: value of a dirent item, then the name. */
 struct cdx_disk_dirent {
@@ -220,6 +280,13 @@ struct cdx_disk_dirent {
 };
 #define CDX_DIRENT_HEADER 10		/* bytes before the name */
 static_assert(offsetof(struct cdx_disk_dirent, name_length) == 9, "FORMAT 9.2");
+static inline bool cdx_name_possible(const char *name, size_t length)
+{
+	if (length == 0 || length > CDX_NAME_MAX || memchr(name, 0, length) ||
+	    memchr(name, '/', length))
+		return false;
+	return !(name[0] == '.' && (length == 1 || (length == 2 && name[1] == '.')));
+}
 
 /* FORMAT 10: value of a staging item; its key is the lane's number. */
 struct cdx_disk_staging {
@@ -229,5 +296,9 @@ struct cdx_disk_staging {
 	struct cdx_disk_ref extents;
 };
 static_assert(sizeof(struct cdx_disk_staging) == 40, "FORMAT 10");
+static inline bool cdx_lane_possible(uint64_t lane)
+{
+	return lane <= CDX_MAX_LANE;
+}
 
 #endif

@@ -162,7 +162,7 @@ void cdx_limbo_list_remove(struct cdx_limbo_list *list, size_t index)
 
 /* ---- decoding ----------------------------------------------------------------------- */
 
-void cdx_limbo_decode(struct cdx_limbo_entry *entry, const struct cdx_disk_limbo *disk)
+static void limbo_decode(struct cdx_limbo_entry *entry, const struct cdx_disk_limbo *disk)
 {
 	bool tree = disk->type == CDX_LIMBO_TREE;
 
@@ -189,20 +189,20 @@ void cdx_limbo_encode(const struct cdx_limbo_entry *entry, struct cdx_disk_limbo
 	};
 }
 
-bool cdx_limbo_entry_possible(const struct cdx_limbo_entry *entry, const struct cdx_super *super,
-			      uint64_t newest)
+int cdx_limbo_decode_checked(struct cdx_limbo_entry *entry, const struct cdx_disk_limbo *disk,
+			     const struct cdx_super *super, uint64_t newest)
 {
-	if (entry->transaction > newest || !cdx_super_allocatable(super, entry->address, entry->count))
-		return false;
-	if (entry->type == CDX_LIMBO_TREE)
-		return entry->kind == CDX_KIND_EXTENT && entry->level <= CDX_MAX_LEVEL;
-	return entry->type == CDX_LIMBO_RUN || entry->type == CDX_LIMBO_DROP;
+	limbo_decode(entry, disk);
+	if (!cdx_limbo_possible(disk) || entry->transaction > newest ||
+	    !cdx_super_allocatable(super, entry->address, entry->count))
+		return -EUCLEAN;
+	return 0;
 }
 
 static int decode_ref(struct cdx_ref *ref, const struct cdx_super *super, const struct cdx_disk_ref *disk)
 {
 	*ref = cdx_ref_decode(disk);
-	if (ref->level > CDX_MAX_LEVEL)
+	if (!cdx_ref_possible(disk))
 		return -EUCLEAN;
 	if (ref->address && !cdx_super_allocatable(super, ref->address, 1))
 		return -EUCLEAN;
@@ -237,12 +237,9 @@ static int decode_limbo(struct cdx_limbo_list *list, const struct cdx_super *sup
 
 	if (ret)
 		return ret;
-	for (list->n = 0; list->n < n; list->n++) {
-		cdx_limbo_decode(&list->entry[list->n], &disk[list->n]);
-		if (!cdx_limbo_entry_possible(&list->entry[list->n], super, newest))
-			return -EUCLEAN;
-	}
-	return 0;
+	for (list->n = 0; list->n < n && !ret; list->n++)
+		ret = cdx_limbo_decode_checked(&list->entry[list->n], &disk[list->n], super, newest);
+	return ret;
 }
 
 int cdx_record_decode(struct cdx_record *record, const struct cdx_super *super,

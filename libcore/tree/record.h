@@ -61,11 +61,10 @@ int cdx_record_decode(struct cdx_record *record, const struct cdx_super *super,
 size_t cdx_record_encode(const struct cdx_record *record, const struct cdx_super *super,
 			 struct cdx_disk_commit *slot);
 
-void cdx_limbo_decode(struct cdx_limbo_entry *entry, const struct cdx_disk_limbo *disk);
 void cdx_limbo_encode(const struct cdx_limbo_entry *entry, struct cdx_disk_limbo *disk);
-/* Whether an entry can be one of transaction @newest or before. */
-bool cdx_limbo_entry_possible(const struct cdx_limbo_entry *entry, const struct cdx_super *super,
-			      uint64_t newest);
+/* Decode an entry of transaction @newest or before; -EUCLEAN when it cannot be that. */
+int cdx_limbo_decode_checked(struct cdx_limbo_entry *entry, const struct cdx_disk_limbo *disk,
+			     const struct cdx_super *super, uint64_t newest);
 
 /* A slot as it lies on media. */
 union cdx_slot {

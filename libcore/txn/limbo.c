@@ -234,9 +234,10 @@ static int find_in_tree(struct cdx_txn *txn, uint64_t limit, struct cdx_limbo_en
 
 	ret = cdx_cursor_seek(&cursor, &txn->limbo, &key);
 	if (ret > 0 && cdx_cursor_at_item(&cursor)) {
-		cdx_limbo_decode(entry, cdx_cursor_item(&cursor));
-		if (!cdx_limbo_entry_possible(entry, txn->super, txn->record.transaction))
-			ret = -EUCLEAN;
+		int error = cdx_limbo_decode_checked(entry, cdx_cursor_item(&cursor), txn->super,
+						     txn->record.transaction);
+
+		ret = error ? error : ret;
 	} else if (ret > 0) {
 		ret = 0;
 	}
@@ -394,9 +395,10 @@ int cdx_limbo_walk(struct cdx_txn *txn, cdx_limbo_fn *fn, void *arg)
 	for (; ret > 0; ret = cdx_cursor_next(&cursor)) {
 		struct cdx_limbo_entry entry;
 
-		cdx_limbo_decode(&entry, cdx_cursor_item(&cursor));
-		ret = cdx_limbo_entry_possible(&entry, txn->super, txn->record.transaction) ?
-		      fn(arg, &entry) : -EUCLEAN;
+		ret = cdx_limbo_decode_checked(&entry, cdx_cursor_item(&cursor), txn->super,
+					       txn->record.transaction);
+		if (!ret)
+			ret = fn(arg, &entry);
 		if (ret)
 			break;
 	}

@@ -387,9 +387,7 @@ int cdx_space_release(struct cdx_space *space, uint64_t start, uint64_t count)
 	static const struct change release = {(uint64_t)-1, 1, 1};
 	int ret = apply(space, start, count, &release);
 
-	if (!ret)
-		*space->free_grains += count;
-	return ret;
+	return ret ? ret : cdx_raise(space->free_grains, count, super_of(&space->tree)->grains);
 }
 
 /* ---- finding ------------------------------------------------------------------------------- */
@@ -444,6 +442,8 @@ static int search_below(struct search *search, struct cdx_node *node, const stru
 		}
 		if (get64(inner_item(node, i)->largest) < search->want)
 			continue;
+		if (get64(inner_item(node, i)->add))
+			return -EUCLEAN;	/* the leaf would not say what is free */
 		found = cdx_tree_get_child(tree, node, (unsigned int)i, upper, &child);
 		if (found)
 			return found;

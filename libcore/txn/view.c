@@ -7,7 +7,7 @@ int cdx_view_reset(struct cdx_txn *txn)
 	int ret = 0;
 
 	cdx_nodes_forget_all(&txn->nodes);
-	txn->nodes.transaction = txn->committed.transaction;
+	txn->nodes.transaction = txn->nodes.newest = txn->committed.transaction;
 	txn->space.run_end = 0;
 	txn->taking.count = 0;
 	txn->claim = CDX_CLAIM_AVAILABLE;

@@ -60,6 +60,18 @@ static void inode_size(struct image *image)
 	image_seal(image);
 }
 
+static void inode_size_one_over(struct image *image)
+{
+	inode_at(image, "empty")->size = put64(CDX_MAX_FILE + 1);
+	image_seal(image);
+}
+
+static void inode_size_largest(struct image *image)
+{
+	inode_at(image, "empty")->size = put64(CDX_MAX_FILE);
+	image_seal(image);
+}
+
 static void inode_time(struct image *image)
 {
 	inode_at(image, "empty")->btime.nanoseconds = put32(1000000000);
@@ -84,6 +96,24 @@ static void inode_inline(struct image *image)
 	image_seal(image);
 }
 
+static void inode_inline_beside_tree(struct image *image)
+{
+	inode_at(image, "own")->n_inline = 1;
+	image_seal(image);
+}
+
+static void inode_tree_of_nothing(struct image *image)
+{
+	*extent_root(inode_at(image, "own")) = (struct cdx_disk_ref){0};
+	image_seal(image);
+}
+
+static void inode_ref_reserved(struct image *image)
+{
+	extent_root(inode_at(image, "own"))->reserved[1] = 1;
+	image_seal(image);
+}
+
 static void inode_count(struct image *image)
 {
 	add64(&image->record->inodes, 1);
@@ -94,6 +124,28 @@ static void next_inode(struct image *image)
 {
 	image->record->next_inode = put64(inode_of(image, "more"));
 	image_seal(image);
+}
+
+static void next_inode_of(struct image *image, uint64_t next)
+{
+	image->record->next_inode = put64(next);
+	image_seal(image);
+}
+
+static void next_inode_past_last(struct image *image)
+{
+	next_inode_of(image, CDX_LAST_INODE + 2);
+}
+
+static void next_inode_highest(struct image *image)
+{
+	next_inode_of(image, UINT64_MAX);
+}
+
+/* All have been given away. */
+static void next_inode_none(struct image *image)
+{
+	next_inode_of(image, CDX_LAST_INODE + 1);
 }
 
 /* ---- extents ------------------------------------------------------------------------ */
@@ -125,6 +177,24 @@ static void extent_overflow(struct image *image)
 static void extent_range(struct image *image)
 {
 	inline_extents(inode_at(image, "more"))[0].file_block = put64(UINT64_MAX / 2);
+	image_seal(image);
+}
+
+static void extent_one_over(struct image *image)
+{
+	struct cdx_disk_extent *extent = inline_extents(inode_at(image, "more"));
+
+	extent->file_block = put64((CDX_MAX_FILE >> image->super.block_shift) -
+				   get32(extent->count) + 1);
+	image_seal(image);
+}
+
+static void extent_at_the_end(struct image *image)
+{
+	struct cdx_disk_extent *extent = inline_extents(inode_at(image, "more"));
+
+	extent->file_block = put64((CDX_MAX_FILE >> image->super.block_shift) -
+				   get32(extent->count));
 	image_seal(image);
 }
 
@@ -284,6 +354,16 @@ static void dirent_dangling(struct image *image)
 	image_seal(image);
 }
 
+static void dirent_of_nothing(struct image *image)
+{
+	uint64_t empty = inode_of(image, "empty");
+
+	dirent_at(image, COWDAX_ROOT_INODE, "empty")->inode = put64(0);
+	remove_item(find_inode(image, empty));
+	add64(&image->record->inodes, (uint64_t)-1);
+	image_seal(image);
+}
+
 static void dirent_type(struct image *image)
 {
 	dirent_at(image, COWDAX_ROOT_INODE, "empty")->type = TYPE_DIRECTORY;
@@ -341,6 +421,12 @@ static void directory_size(struct image *image)
 	image_seal(image);
 }
 
+static void directory_size_zero(struct image *image)
+{
+	inode_at(image, "dir/sub")->size = put64(0);
+	image_seal(image);
+}
+
 static void directory_extents(struct image *image)
 {
 	struct cdx_disk_extent extent = inline_extents(inode_at(image, "one"))[0];
@@ -368,19 +454,41 @@ static void root_has_name(struct image *image)
 	image_seal(image);
 }
 
+static void root_in_itself(struct image *image)
+{
+	insert_name(image, COWDAX_ROOT_INODE, "self", COWDAX_ROOT_INODE, TYPE_DIRECTORY, 0);
+	add64(&root(image)->size, 1);
+	add32(&root(image)->nlink, 1);
+	image_seal(image);
+}
+
+/* Move @dir from the root into @into, whose inode is @inode: all counts are right then. */
+static void directory_loop_of(struct image *image, uint64_t dir, uint64_t into,
+			      struct cdx_disk_inode *inode)
+{
+	add64(&inode->size, 1);
+	add32(&inode->nlink, 1);
+	inode_at(image, "dir")->parent = put64(into);
+	remove_item(find_name(image, COWDAX_ROOT_INODE, "dir"));
+	insert_name(image, into, "dir", dir, TYPE_DIRECTORY, 0);
+	add64(&root(image)->size, (uint64_t)-1);
+	add32(&root(image)->nlink, (uint32_t)-1);
+}
+
+/* A directory that is an entry of its own: its parent says so, too. */
+static void directory_in_itself(struct image *image)
+{
+	uint64_t dir = inode_of(image, "dir");
+
+	directory_loop_of(image, dir, dir, inode_at(image, "dir"));
+	image_seal(image);
+}
+
 /* "dir" moves into its own subdirectory. */
 static void directory_loop(struct image *image)
 {
-	uint64_t dir = inode_of(image, "dir"), sub = inode_of(image, "dir/sub");
-	struct cdx_disk_inode *inode = inode_at(image, "dir/sub");
-
-	add64(&inode->size, 1);
-	add32(&inode->nlink, 1);
-	inode_at(image, "dir")->parent = put64(sub);
-	remove_item(find_name(image, COWDAX_ROOT_INODE, "dir"));
-	insert_name(image, sub, "dir", dir, TYPE_DIRECTORY, 0);
-	add64(&root(image)->size, (uint64_t)-1);
-	add32(&root(image)->nlink, (uint32_t)-1);
+	directory_loop_of(image, inode_of(image, "dir"), inode_of(image, "dir/sub"),
+			  inode_at(image, "dir/sub"));
 	image_seal(image);
 }
 
@@ -392,17 +500,32 @@ const struct damage file_damages[] = {
 	{"inode-mode", "a pipe", PLAIN, inode_mode, AS_IS, NULL},
 	{"inode-mode", "unknown bits in a mode", PLAIN, inode_mode_bits, AS_IS, "/dir/sub/deep"},
 	{"inode-size", "file of 2^62 bytes", PLAIN, inode_size, AS_IS, NULL},
+	{"inode-size", "file a byte larger than the largest", PLAIN, inode_size_one_over, AS_IS,
+	 NULL},
+	{NULL, "file of the largest size", PLAIN, inode_size_largest, AS_IS, NULL},
 	{"inode-time", "time of a billion nanoseconds", PLAIN, inode_time, AS_IS, NULL},
 	{"reserved-field", "reserved bytes of an inode", PLAIN, inode_reserved, AS_IS, NULL},
 	{"inode-layout", "layout 7", PLAIN, inode_layout, AS_IS, "/empty"},
 	{"inode-layout", "more inline extents than bytes", PLAIN, inode_inline, AS_IS, NULL},
+	{"inode-layout", "inline extents beside a tree", PLAIN, inode_inline_beside_tree, AS_IS,
+	 "/own"},
+	{"inode-layout", "tree of extents without a root", PLAIN, inode_tree_of_nothing, AS_IS,
+	 "/own"},
+	{"reserved-field", "reserved bytes of an inode's reference", PLAIN, inode_ref_reserved,
+	 AS_IS, "/own"},
 	{"inode-count", "one inode too many on record", PLAIN, inode_count, AS_IS, NULL},
 	{"next-inode", "next inode in use", PLAIN, next_inode, AS_IS, NULL},
+	{"next-inode", "next inode past the last", PLAIN, next_inode_past_last, AS_IS, NULL},
+	{"next-inode", "next inode of 2^64 - 1", PLAIN, next_inode_highest, AS_IS, NULL},
+	{NULL, "no inode number left", PLAIN, next_inode_none, AS_IS, NULL},
 	{"extent-format", "extent of no blocks", PLAIN, extent_empty, AS_IS, NULL},
 	{"extent-format", "extent with an unknown flag", PLAIN, extent_flags, AS_IS, NULL},
 	{"extent-bounds", "extent in the head region", PLAIN, extent_in_head, AS_IS, NULL},
 	{"extent-bounds", "extent at 2^64 - 2", PLAIN, extent_overflow, AS_IS, NULL},
 	{"extent-range", "extent past the largest file", PLAIN, extent_range, AS_IS, NULL},
+	{"extent-range", "extent that ends a block past the largest file", PLAIN, extent_one_over,
+	 AS_IS, "/more"},
+	{NULL, "extent at the end of the largest file", PLAIN, extent_at_the_end, AS_IS, NULL},
 	{"extent-overlap", "two extents at one place", PLAIN, extent_overlap, AS_IS, NULL},
 	{"extent-overlap", "extent that reaches into the next leaf", DEEP, extent_overlap_leaves,
 	 AS_IS, NULL},
@@ -425,6 +548,7 @@ const struct damage file_damages[] = {
 	{NULL, "file with two names", PLAIN, hard_link, AS_IS, NULL},
 	{"root-missing", "no root inode", PLAIN, root_missing, AS_IS, NULL},
 	{"dirent-dangling", "name of no inode", PLAIN, dirent_dangling, AS_IS, "/"},
+	{"dirent-dangling", "name of inode 0", PLAIN, dirent_of_nothing, AS_IS, "/"},
 	{"dirent-type", "name of a wrong type", PLAIN, dirent_type, AS_IS, NULL},
 	{"inode-orphan", "file without a name", PLAIN, inode_orphan, AS_IS, NULL},
 	{"inode-orphan", "directory without a name", PLAIN, directory_orphan, AS_IS, NULL},
@@ -435,9 +559,13 @@ const struct damage file_damages[] = {
 	 "/dir/sub"},
 	{"inode-parent", "root with a parent", PLAIN, parent_of_root, AS_IS, NULL},
 	{"dir-size", "directory with an entry too many", PLAIN, directory_size, AS_IS, "/dir"},
+	{"dir-size", "directory of size 0 with an entry", PLAIN, directory_size_zero, AS_IS,
+	 "/dir/sub"},
 	{"dir-extents", "directory with data", PLAIN, directory_extents, AS_IS, NULL},
 	{"dir-links", "directory with two names", PLAIN, directory_links, AS_IS, NULL},
 	{"dir-links", "root with a name", PLAIN, root_has_name, AS_IS, NULL},
+	{"dir-links", "root in itself", PLAIN, root_in_itself, AS_IS, "/"},
+	{"dir-loop", "directory in itself", PLAIN, directory_in_itself, AS_IS, NULL},
 	{"dir-loop", "directory in its own subdirectory", PLAIN, directory_loop, AS_IS, NULL},
 	{0},
 };

@@ -116,6 +116,15 @@ static void limbo_reserved(struct image *image)
 	image_seal(image);
 }
 
+static void limbo_too_old(struct image *image)
+{
+	struct cdx_disk_limbo limbo = limbo_run(image, take_blocks(image, 1), 4);
+
+	limbo.transaction = put64(1);
+	add_limbo(image, &limbo);
+	image_seal(image);
+}
+
 static void limbo_bounds(struct image *image)
 {
 	struct cdx_disk_limbo limbo = limbo_run(image, image->super.grains - 1, 1);
@@ -214,8 +223,75 @@ static void staging(struct image *image)
 
 static void staging_lane(struct image *image)
 {
-	make_staging(image)->lane = put64(UINT64_C(1) << 40);
+	make_staging(image)->lane = put64(CDX_MAX_LANE + 1);
 	image_seal(image);
+}
+
+static void staging_last_lane(struct image *image)
+{
+	make_staging(image)->lane = put64(CDX_MAX_LANE);
+	image_seal(image);
+}
+
+static void staging_nonce_zero(struct image *image)
+{
+	make_staging(image)->nonce = put64(0);
+	image_seal(image);
+}
+
+static void staging_reserved(struct image *image)
+{
+	make_staging(image)->extents.reserved[0] = 1;
+	image_seal(image);
+}
+
+/* No tree, and yet a checksum. */
+static void staging_of_nothing(struct image *image)
+{
+	make_staging(image)->extents.crc = put32(1);
+	image_seal(image);
+}
+
+/* A tree that "own" has, if it were not for the level: sealing must not follow that. */
+static void staging_level(struct image *image)
+{
+	struct cdx_disk_staging *staging = make_staging(image);
+	struct cdx_disk_node *leaf = (struct cdx_disk_node *)staging - 1;
+
+	image_seal(image);
+	staging->extents = *extent_root(inode_at(image, "own"));
+	staging->extents.level = 200;
+	leaf->crc = put32(cdx_node_crc(&image->super, leaf, get16(leaf->used)));
+	image->record->staging.crc = leaf->crc;
+	image_seal_record(image);
+}
+
+static void reference_to_nothing(struct image *image)
+{
+	image->record->staging.level = 33;
+	image_seal(image);
+}
+
+static void next_nonce_of(struct image *image, uint64_t next)
+{
+	image->record->next_nonce = put64(next);
+	image_seal(image);
+}
+
+static void next_nonce_zero(struct image *image)
+{
+	next_nonce_of(image, 0);
+}
+
+static void next_nonce_past_last(struct image *image)
+{
+	next_nonce_of(image, CDX_LAST_NONCE + 2);
+}
+
+/* All have been given away. */
+static void next_nonce_none(struct image *image)
+{
+	next_nonce_of(image, CDX_LAST_NONCE + 1);
 }
 
 static void staging_nonce(struct image *image)
@@ -226,7 +302,7 @@ static void staging_nonce(struct image *image)
 
 static void staging_inode(struct image *image)
 {
-	make_staging(image)->inode = image->record->next_inode;
+	make_staging(image)->inode = put64(COWDAX_ROOT_INODE);
 	image_seal(image);
 }
 
@@ -243,6 +319,7 @@ const struct damage held_damages[] = {
 	{"limbo-format", "limbo tree of space nodes", PLAIN, limbo_kind, AS_IS, NULL},
 	{"limbo-format", "limbo run of no grains", PLAIN, limbo_empty, AS_IS, NULL},
 	{"reserved-field", "reserved byte of a limbo entry", PLAIN, limbo_reserved, AS_IS, NULL},
+	{"limbo-format", "limbo run of transaction 1", PLAIN, limbo_too_old, AS_IS, NULL},
 	{"limbo-bounds", "limbo run in the tail region", PLAIN, limbo_bounds, AS_IS, NULL},
 	{"limbo-future", "limbo run of the next transaction", PLAIN, limbo_future, AS_IS, NULL},
 	{"limbo-overlap", "limbo run of two transactions", PLAIN, limbo_twice, AS_IS, NULL},
@@ -253,7 +330,18 @@ const struct damage held_damages[] = {
 	{"limbo-in-use", "limbo tree that a file has", PLAIN, limbo_of_tree, AS_IS, NULL},
 	{NULL, "staging that its owner left", PLAIN, staging, AS_IS, NULL},
 	{"staging-lane", "staging lane without a lock byte", PLAIN, staging_lane, AS_IS, NULL},
+	{NULL, "staging of the last lane", PLAIN, staging_last_lane, AS_IS, NULL},
+	{"reserved-field", "reserved bytes of a staging item's reference", PLAIN, staging_reserved,
+	 AS_IS, NULL},
+	{"ref-empty", "staging of no tree with a checksum", PLAIN, staging_of_nothing, AS_IS, NULL},
+	{"node-level", "staged tree of level 200", PLAIN, staging_level, AS_IS, NULL},
+	{"ref-empty", "reference to no tree, of level 33", PLAIN, reference_to_nothing, AS_IS,
+	 NULL},
+	{"next-nonce", "next nonce of 0", PLAIN, next_nonce_zero, AS_IS, NULL},
+	{"next-nonce", "next nonce past the last", PLAIN, next_nonce_past_last, AS_IS, NULL},
+	{NULL, "no nonce left", PLAIN, next_nonce_none, AS_IS, NULL},
 	{"staging-nonce", "staging nonce not drawn yet", PLAIN, staging_nonce, AS_IS, NULL},
-	{"staging-inode", "staging for an inode yet to come", PLAIN, staging_inode, AS_IS, NULL},
+	{"staging-nonce", "staging nonce of 0", PLAIN, staging_nonce_zero, AS_IS, NULL},
+	{"staging-inode", "staging for an inode", PLAIN, staging_inode, AS_IS, NULL},
 	{0},
 };

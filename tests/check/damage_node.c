@@ -79,6 +79,22 @@ static void birth(struct image *image)
 	image_seal(image);
 }
 
+static void birth_before_mkfs(struct image *image)
+{
+	own_leaf(image)->birth = put64(1);
+	image_seal(image);
+}
+
+static void birth_after_parent(struct image *image)
+{
+	struct cdx_disk_node *inner = islands_inner(image);
+	struct extent_child *children = node_items(inner);
+
+	image_node(image, get64(children[0].child.address))->birth =
+		put64(get64(inner->birth) + 1);
+	image_seal(image);
+}
+
 static void kind(struct image *image)
 {
 	own_leaf(image)->kind = CDX_KIND_STAGING;
@@ -222,6 +238,8 @@ const struct damage node_damages[] = {
 	 stale_for_one_parent, AS_IS, NULL},
 	{"node-self", "node of another address", PLAIN, self, AS_IS, NULL},
 	{"node-birth", "node from the future", PLAIN, birth, AS_IS, NULL},
+	{"node-birth", "node from before mkfs", PLAIN, birth_before_mkfs, AS_IS, "/own"},
+	{"node-birth", "node younger than its parent", DEEP, birth_after_parent, AS_IS, NULL},
 	{"node-kind", "staging node for extents", PLAIN, kind, AS_IS, NULL},
 	{"node-kind", "node of kind 77", PLAIN, kind_unknown, AS_IS, NULL},
 	{"node-level", "leaf that says it is none", PLAIN, level, AS_IS, NULL},

@@ -72,19 +72,51 @@ static void largest(struct image *image)
 	image_seal(image);
 }
 
-/* Counts below are one less, the pointer adds one: the same image. */
-static void add(struct image *image)
+/* The pointer to a leaf with free space, or without any, of those of one node. */
+static struct space_child *leaf_child(struct image *image, bool free_space)
 {
-	struct space_child *child = inner_items(image);
-	struct cdx_disk_node *leaf;
+	struct cdx_disk_node *node = space_root(image);
+	struct space_child *child;
+
+	while (node->level > 1) {
+		child = node_items(node);
+		node = image_node(image, get64(child->space.child.address));
+	}
+	child = node_items(node);
+	for (unsigned int left = get16(node->count); left; left--, child++) {
+		if (!get64(child->space.largest) == !free_space)
+			return child;
+	}
+	die("no such leaf in the space tree");
+}
+
+/* Counts below are one less, the pointer adds one: the same counts. */
+static void add_to(struct image *image, bool free_space)
+{
+	struct space_child *child = leaf_child(image, free_space);
+	struct cdx_disk_node *leaf = image_node(image, get64(child->space.child.address));
 	struct cdx_disk_space *items;
 
-	while ((leaf = image_node(image, get64(child->space.child.address)))->level)
-		child = node_items(leaf);
 	items = node_items(leaf);
 	add64(&child->space.add, 1);
 	for (unsigned int i = 0; i < get16(leaf->count); i++)
 		add64(&items[i].refcount, (uint64_t)-1);
+	image_seal(image);
+}
+
+static void add(struct image *image)
+{
+	add_to(image, false);
+}
+
+static void add_to_free(struct image *image)
+{
+	add_to(image, true);
+}
+
+static void free_grains_none(struct image *image)
+{
+	image->record->free_grains = put64(0);
 	image_seal(image);
 }
 
@@ -169,7 +201,9 @@ const struct damage space_damages[] = {
 	{"space-merge", "run in two parts", PLAIN, merge, AS_IS, NULL},
 	{"space-largest", "largest free run is wrong", DEEP, largest, AS_IS, NULL},
 	{NULL, "counts that are added above", DEEP, add, AS_IS, NULL},
+	{"space-add", "addition above a free run", DEEP, add_to_free, AS_IS, NULL},
 	{"free-grains", "a free grain too many on record", PLAIN, free_grains, AS_IS, NULL},
+	{"free-grains", "no free grain on record", PLAIN, free_grains_none, AS_IS, NULL},
 	{"refcount-low", "shared node of count 1", PLAIN, low_node, AS_IS, NULL},
 	{"refcount-low", "block of two files with count 1", PLAIN, low_data, AS_IS, NULL},
 	{"refcount-low", "tail region with free space", PLAIN, low_region, AS_IS, NULL},

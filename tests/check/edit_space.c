@@ -147,10 +147,7 @@ struct cdx_disk_node *make_node(struct image *image, uint64_t grain, enum cdx_ki
 
 struct cdx_disk_staging *make_staging(struct image *image)
 {
-	struct cdx_disk_staging staging = {
-		.nonce = image->record->next_nonce,
-		.inode = put64(COWDAX_ROOT_INODE),
-	};
+	struct cdx_disk_staging staging = {.nonce = image->record->next_nonce};
 	uint64_t block = take_blocks(image, 1), grains = UINT64_C(1)
 							 << image->super.grains_per_block_shift;
 

@@ -34,7 +34,7 @@ void bare_make(struct bare *bare, uint64_t size, uint32_t block_size, uint32_t n
 	CHECK(bare->bytes != MAP_FAILED);
 	cdx_pmem_wrap(&bare->pm, bare->bytes, size, &plain_ops, NULL);
 	CHECK_EQUAL(cdx_nodes_init(&bare->nodes, &bare->pm, &bare->super), 0);
-	bare->nodes.transaction = CDX_FIRST_TRANSACTION;
+	bare->nodes.transaction = bare->nodes.newest = CDX_FIRST_TRANSACTION;
 	bare->next = bare->super.head_grains;
 }
 
@@ -75,7 +75,7 @@ void bare_reload(struct bare *bare)
 
 	cdx_nodes_exit(&bare->nodes);
 	CHECK_EQUAL(cdx_nodes_init(&bare->nodes, &bare->pm, &bare->super), 0);
-	bare->nodes.transaction = transaction;
+	bare->nodes.transaction = bare->nodes.newest = transaction;
 }
 
 static void walk(struct cdx_tree *tree, uint64_t address, uint32_t crc, uint8_t level, struct cdx_key low,

@@ -215,17 +215,17 @@ TEST("ranges that no file can have are refused before anything is done")
 	struct cowdax_error error;
 
 	CHECK_EQUAL(cdx_file_check_range(0, 0), 0);
-	CHECK_EQUAL(cdx_file_check_range(CDX_MAX_FILE, 0), -EFBIG);
-	CHECK_EQUAL(cdx_file_check_range(0, CDX_MAX_FILE), -EFBIG);
+	CHECK_EQUAL(cdx_file_check_range(CDX_MAX_FILE + 1, 0), -EFBIG);
+	CHECK_EQUAL(cdx_file_check_range(0, CDX_MAX_FILE + 1), -EFBIG);
 	CHECK_EQUAL(cdx_file_check_range(UINT64_MAX, 1), -EFBIG);
 	CHECK_EQUAL(cdx_file_check_range(UINT64_MAX - 10, UINT64_MAX), -EFBIG);
 	CHECK_EQUAL(cowdax_write(fs, inode, "x", 1, UINT64_MAX, NULL, &error), -EFBIG);
-	CHECK_EQUAL(cowdax_truncate(fs, inode, CDX_MAX_FILE, NULL, &error), -EFBIG);
+	CHECK_EQUAL(cowdax_truncate(fs, inode, CDX_MAX_FILE + 1, NULL, &error), -EFBIG);
 	CHECK_EQUAL(cowdax_fallocate(fs, inode, COWDAX_FALLOCATE_PUNCH, 1, UINT64_MAX, true, NULL, &error), -EFBIG);
 	CHECK_EQUAL(cowdax_fallocate(fs, inode, COWDAX_FALLOCATE_PUNCH, 1, 0, true, NULL, &error), -EINVAL);
 	/* The last byte that may be. */
-	CHECK_EQUAL(cowdax_write(fs, inode, "x", 1, CDX_MAX_FILE - CDX_MAX_BLOCK_SIZE - 1, NULL, &error), 0);
-	rig_expect(fs, inode, CDX_MAX_FILE - CDX_MAX_BLOCK_SIZE - 1, 1, 'x');
+	CHECK_EQUAL(cowdax_write(fs, inode, "x", 1, CDX_MAX_FILE - 1, NULL, &error), 0);
+	rig_expect(fs, inode, CDX_MAX_FILE - 1, 1, 'x');
 	rig_check(fs->path);
 	cowdax_close(fs);
 }

@@ -15,7 +15,7 @@ static struct cdx_inode make(struct cdx_txn *txn, uint32_t mode)
 {
 	struct cdx_inode inode;
 
-	cdx_inode_make(txn, mode, &inode);
+	CHECK_EQUAL(cdx_inode_make(txn, mode, &inode), 0);
 	return inode;
 }
 
@@ -34,7 +34,7 @@ TEST("an inode comes back as it was stored")
 	inode.ctime = (struct timespec){0, 1};
 	inode.btime = (struct timespec){INT64_MIN, 2};
 	CHECK_EQUAL(cdx_inode_add(txn, &inode), 0);
-	CHECK_EQUAL(cdx_inode_add(txn, &inode), -EEXIST);
+	CHECK_EQUAL(cdx_inode_add(txn, &inode), -EUCLEAN);
 	CHECK_EQUAL(cdx_inode_load(txn, inode.number, &back), 0);
 	CHECK(back.number == inode.number && back.mode == inode.mode && back.uid == 12);
 	CHECK(back.gid == UINT32_MAX && back.nlink == 7 && back.size == inode.size && back.parent == 0);
@@ -42,6 +42,25 @@ TEST("an inode comes back as it was stored")
 	CHECK(back.mtime.tv_sec == INT64_MAX && back.ctime.tv_nsec == 1);
 	CHECK(back.btime.tv_sec == INT64_MIN && back.btime.tv_nsec == 2);
 	CHECK(back.extents.layout == CDX_LAYOUT_INLINE && back.extents.n_inline == 0);
+	cdx_txn_abort(txn);
+	cowdax_close(fs);
+}
+
+TEST("R7: the last inode number is given away once, and then creating says that none is left")
+{
+	struct cowdax *fs = rig_new(2 * MIB, 0, 0);
+	struct cdx_txn *txn = rig_begin(fs);
+	struct cdx_inode inode;
+
+	txn->record.next_inode = CDX_LAST_INODE;
+	CHECK_EQUAL(cdx_inode_make(txn, S_IFREG | 0644, &inode), 0);
+	CHECK_EQUAL(inode.number, CDX_LAST_INODE);
+	CHECK_EQUAL(cdx_inode_make(txn, S_IFREG | 0644, &inode), -EOVERFLOW);
+	CHECK_EQUAL(cdx_inode_make(txn, S_IFREG | 0644, &inode), -EOVERFLOW);
+	txn->record.next_inode = UINT64_MAX;
+	CHECK_EQUAL(cdx_inode_make(txn, S_IFREG | 0644, &inode), -EUCLEAN);
+	txn->record.next_inode = 0;
+	CHECK_EQUAL(cdx_inode_make(txn, S_IFREG | 0644, &inode), -EUCLEAN);
 	cdx_txn_abort(txn);
 	cowdax_close(fs);
 }
@@ -134,7 +153,7 @@ TEST("R20: an inode that no file can have is damage")
 	item.inode.layout = 2;
 	CHECK_EQUAL(load_item(txn, &item, 3), -EUCLEAN);
 	item.inode.layout = CDX_LAYOUT_INLINE;
-	item.inode.size = put64(CDX_MAX_FILE);
+	item.inode.size = put64(CDX_MAX_FILE + 1);
 	CHECK_EQUAL(load_item(txn, &item, 3), -EUCLEAN);
 	item.inode.size = put64(0);
 	item.inode.mode = put32(S_IFSOCK | 0644);
