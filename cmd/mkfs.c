@@ -23,7 +23,6 @@ struct arguments {
 	struct cowdax_info info;	/* of what was made */
 	char warnings[WARNINGS_MAX][192];
 	int warning_count;
-	struct json json;
 };
 
 #define FIELD(name) offsetof(struct arguments, name)
@@ -165,71 +164,60 @@ static void find_warnings(const struct cli *cli, struct arguments *args)
 			 (unsigned long long)start);
 }
 
-/* Printed before anything is written: where stdout is full or closed, nothing is made. */
-static int announce(struct cli *cli, struct arguments *args)
+static void print_json(const struct cli *cli, const struct arguments *args)
+{
+	struct json json = json_begin(stdout, "mkfs");
+	int i;
+
+	json_name(&json, "image", cli->image, strlen(cli->image));
+	json_bool(&json, "dry_run", cli->dry_run);
+	geometry_print_json(&json, &args->info);
+	json_open(&json, "warnings", '[');
+	for (i = 0; i < args->warning_count; i++)
+		json_string(&json, NULL, args->warnings[i]);
+	json_close(&json, ']');
+	json_end(&json);
+}
+
+static void print(const struct cli *cli, const struct arguments *args)
 {
 	if (cli->json) {
-		args->json = json_begin(stdout, "mkfs");
-		json_name(&args->json, "image", cli->image, strlen(cli->image));
-		json_bool(&args->json, "dry_run", cli->dry_run);
+		print_json(cli, args);
 	} else if (!cli->quiet) {
 		printf("image:        ");
 		quote_print(stdout, cli->image);
 		printf("%s\n", cli->dry_run ? " (dry run, nothing written)" : "");
-	}
-	return cli_flush(cli);
-}
-
-static void print_json(struct arguments *args)
-{
-	int i;
-
-	geometry_print_json(&args->json, &args->info);
-	json_open(&args->json, "warnings", '[');
-	for (i = 0; i < args->warning_count; i++)
-		json_string(&args->json, NULL, args->warnings[i]);
-	json_close(&args->json, ']');
-}
-
-static void print(const struct cli *cli, struct arguments *args)
-{
-	int i;
-
-	for (i = 0; i < args->warning_count; i++)
-		cli_warn(cli, "%s: %s", cli->image, args->warnings[i]);
-	if (cli->json)
-		print_json(args);
-	else if (!cli->quiet)
 		geometry_print(&args->info);
+	}
 }
 
-/* What cannot work is found out before anything is printed or written. */
-static int rehearse(struct cli *cli, struct arguments *args)
+/*
+ * Printed when nothing but the media can fail, before anything is written: where
+ * stdout is full or closed, nothing is made; what cannot be made prints nothing.
+ */
+static int announce(void *arg, const struct cowdax_info *info)
 {
-	struct cowdax_mkfs_options trial = args->options;
+	struct cli *cli = arg;
+	struct arguments *args = cli->arguments;
+	int i, ret;
 
-	trial.dry_run = true;
-	return cowdax_mkfs(cli->image, &trial, &args->info, &cli->error);
+	args->info = *info;
+	find_warnings(cli, args);
+	print(cli, args);
+	ret = cli_flush(cli);
+	for (i = 0; i < args->warning_count && !ret; i++)
+		cli_warn(cli, "%s: %s", cli->image, args->warnings[i]);
+	return ret;
 }
 
 static int make(struct cli *cli, struct arguments *args)
 {
-	int ret = rehearse(cli, args);
+	int ret;
 
-	if (!ret)
-		ret = announce(cli, args);
-	if (ret)
-		return ret;
-	ret = cowdax_mkfs(cli->image, &args->options, &args->info, &cli->error);
-	if (!ret && !cli->dry_run)
-		ret = probe_wipe(cli);
-	if (!ret) {
-		find_warnings(cli, args);
-		print(cli, args);
-	}
-	if (cli->json)
-		json_end(&args->json);
-	return ret;
+	args->options.ready = announce;
+	args->options.ready_arg = cli;
+	ret = cowdax_mkfs(cli->image, &args->options, NULL, &cli->error);
+	return ret || cli->dry_run ? ret : probe_wipe(cli);
 }
 
 static int run(struct cli *cli)

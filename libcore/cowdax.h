@@ -62,7 +62,7 @@ enum cowdax_open_flags {
 	COWDAX_RDONLY = 1,		/* map read-only, see one commit for the handle's life */
 	COWDAX_DRY_RUN = 2,		/* compute everything, store nothing (implies RDONLY mapping) */
 	COWDAX_NO_WAIT = 4,		/* -EAGAIN rather than wait for a lock */
-	COWDAX_BACKUP_SUPER = 8,	/* believe the backup superblock */
+	COWDAX_BACKUP_SUPER = 8,	/* use the backup superblock, even if the other is whole */
 };
 
 /** How to open; zeroed means defaults. */
@@ -71,11 +71,17 @@ struct cowdax_open_options {
 	uint64_t fs_offset;		/* where the filesystem starts in the image, bytes, a multiple of 512 */
 };
 
-/** Open the image at @path.  @options may be NULL. */
+/**
+ * Open the image at @path.  @options may be NULL.  Where its superblock is lost the
+ * backup is used: see cowdax_uses_backup().
+ */
 int cowdax_open(const char *path, const struct cowdax_open_options *options,
 		struct cowdax **fs, struct cowdax_error *error);
 /** Abort what is open and let go of every lock.  NULL is allowed. */
 void cowdax_close(struct cowdax *fs);
+
+/** Whether the image was opened by its backup superblock, asked for or not: time for fsck.cowdax. */
+bool cowdax_uses_backup(const struct cowdax *fs);
 
 /** What stands behind the mapping, and so what "durable" means. */
 enum cowdax_mapping {
@@ -281,9 +287,17 @@ struct cowdax_mkfs_options {
 	uint32_t uid, gid;		/* of the root directory */
 	bool dry_run;
 	bool create;			/* create the regular file when it does not exist */
+	/* May be NULL: called once nothing but the media can fail any more, before the first
+	 * store; a negative return gives up. */
+	int (*ready)(void *ready_arg, const struct cowdax_info *info);
+	void *ready_arg;
 };
-/** Write an empty filesystem.  The caller has looked for what would be
- *  overwritten; this refuses only what is mounted or in use (-EBUSY). @info may be NULL. */
+/**
+ * Write an empty filesystem.  The caller has looked for what would be overwritten; this
+ * refuses only what is mounted or in use (-EBUSY).  Superblocks of former filesystems with
+ * the same start are voided, wherever they ended.  A file that was created is gone, one that
+ * has grown is as long as before, when this fails.  @info may be NULL.
+ */
 int cowdax_mkfs(const char *path, const struct cowdax_mkfs_options *options,
 		struct cowdax_info *info, struct cowdax_error *error);
 

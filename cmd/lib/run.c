@@ -58,7 +58,11 @@ static int open_image(struct cli *cli)
 		cli->open.flags |= COWDAX_RDONLY;
 	else if (cli->dry_run)
 		cli->open.flags |= COWDAX_DRY_RUN;
-	return cowdax_open(cli->image, &cli->open, &cli->fs, &cli->error);
+	ret = cowdax_open(cli->image, &cli->open, &cli->fs, &cli->error);
+	if (!ret && cowdax_uses_backup(cli->fs))
+		cli_warn(cli, "%s: the superblock is lost, its backup is used: run fsck.cowdax",
+			 cli->image);
+	return ret;
 }
 
 int run_main(const struct cli_verb *verb, int argc, char **argv)

@@ -83,7 +83,8 @@ static int open_image(struct cowdax *fs, const struct cowdax_open_options *optio
 	ret = cdx_device_open(&fs->device, fs->path, options->fs_offset, device_flags(fs->flags), error);
 	if (ret)
 		return ret;
-	ret = cdx_super_read(&fs->device, fs->flags & COWDAX_BACKUP_SUPER, &fs->super, fs->path, error);
+	fs->backup_super = fs->flags & COWDAX_BACKUP_SUPER;
+	ret = cdx_super_read(&fs->device, &fs->backup_super, &fs->super, fs->path, error);
 	if (ret)
 		return ret;
 	if (fs->super.ro_compat && !(fs->flags & (COWDAX_RDONLY | COWDAX_DRY_RUN)))
@@ -159,6 +160,11 @@ void cowdax_close(struct cowdax *fs)
 uint64_t cowdax_transaction(const struct cowdax *fs)
 {
 	return fs->txn.record.transaction;
+}
+
+bool cowdax_uses_backup(const struct cowdax *fs)
+{
+	return fs->backup_super;
 }
 
 uint32_t cowdax_block_size(const struct cowdax *fs)

@@ -12,6 +12,7 @@ struct cowdax {
 	unsigned int flags;		/* enum cowdax_open_flags */
 	struct cdx_device device;
 	struct cdx_super super;
+	bool backup_super;		/* which is the backup */
 	struct cdx_txn txn;
 	struct cdx_stage stage;		/* the one long write this handle may have under way */
 	struct cdx_range range;		/* the one range of a file that this handle has locked */

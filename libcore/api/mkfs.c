@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* Making a filesystem, whatever was there before: FORMAT 2, in the order of rule R4. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -31,13 +32,13 @@ static int make_super(struct cdx_super *super, const char *path, const struct co
 	    super->block_size > CDX_MAX_BLOCK_SIZE)
 		return cdx_error(error, -EINVAL, "%s: block size %u is not a power of two from %d to %d", path,
 				 super->block_size, CDX_MIN_BLOCK_SIZE, CDX_MAX_BLOCK_SIZE);
+	if (super->size < cowdax_mkfs_min_size(super->block_size, super->node_size))
+		return cdx_error(error, -EINVAL, "%s: %" PRIu64 " bytes are too few: at least %" PRIu64, path,
+				 super->size, cowdax_mkfs_min_size(super->block_size, super->node_size));
 	super->size &= ~(uint64_t)(super->block_size - 1);
 	if (super->size > available)
 		return cdx_error(error, -ENOSPC, "%s: has %" PRIu64 " bytes, %" PRIu64 " are asked for", path,
 				 available, super->size);
-	if (super->size < cowdax_mkfs_min_size(super->block_size, super->node_size))
-		return cdx_error(error, -EINVAL, "%s: %" PRIu64 " bytes are too few: at least %" PRIu64, path,
-				 super->size, cowdax_mkfs_min_size(super->block_size, super->node_size));
 	memcpy(super->uuid, options->uuid, sizeof(super->uuid));
 	if (options->label) {
 		if (strlen(options->label) > COWDAX_LABEL_MAX)
@@ -52,26 +53,60 @@ static int make_super(struct cdx_super *super, const char *path, const struct co
 	return 0;
 }
 
-/* Zero what would say that there is, or was, a filesystem (R4). */
-static int void_old(struct cdx_pmem *pm, const struct cdx_super *super)
-{
-	uint64_t tail = super->size - CDX_SUPER_SIZE - 2 * CDX_SLOT_SIZE;
-	uint64_t length = CDX_SUPER_SIZE + 2 * CDX_SLOT_SIZE;
-	int ret;
+/* ---- former lives ----------------------------------------------------------------- */
 
-	ret = cdx_pmem_prepare(pm, 0, length);
-	if (!ret)
-		ret = cdx_pmem_prepare(pm, tail, length);
+/* Where bytes lie that may be believed to be a superblock of this place's former filesystems. */
+struct former {
+	uint64_t offset[CDX_BACKUP_PLACES + 1];
+	size_t n;
+	uint64_t end;		/* of the last of them, bytes */
+};
+
+static void find_former(const struct cdx_device *device, struct former *former)
+{
+	uint64_t place[CDX_BACKUP_PLACES + 1] = {0};
+	size_t n = 1 + cdx_super_backup_places(device, place + 1);
+	uint8_t magic[8];
+
+	former->n = 0;
+	former->end = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (cdx_device_pread(device, place[i], magic, sizeof(magic)) ||
+		    memcmp(magic, CDX_SUPER_MAGIC, sizeof(magic)) != 0)
+			continue;
+		former->offset[former->n++] = place[i];
+		if (place[i] + CDX_SUPER_SIZE > former->end)
+			former->end = place[i] + CDX_SUPER_SIZE;
+	}
+}
+
+/*
+ * Nothing but superblocks, and durable, before anything else is stored (R4): whatever
+ * a crash leaves of a former filesystem, it is the whole of it or nothing.
+ */
+static int void_former(struct cdx_pmem *pm, const struct former *former)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < former->n && !ret; i++)
+		ret = cdx_pmem_prepare(pm, former->offset[i], CDX_SUPER_SIZE);
 	if (ret)
 		return ret;
-	cdx_pmem_zero(pm, 0, CDX_SUPER_SIZE);
-	cdx_pmem_zero(pm, super->size - CDX_SUPER_SIZE, CDX_SUPER_SIZE);
-	ret = cdx_pmem_fence(pm);
-	if (ret)
-		return ret;
-	cdx_pmem_zero(pm, CDX_SUPER_SIZE, 2 * CDX_SLOT_SIZE);
-	cdx_pmem_zero(pm, tail, 2 * CDX_SLOT_SIZE);
-	return 0;		/* the commit's first fence covers these */
+	for (size_t i = 0; i < former->n; i++)
+		cdx_pmem_zero(pm, former->offset[i], CDX_SUPER_SIZE);
+	return former->n ? cdx_pmem_fence(pm) : 0;
+}
+
+/* ---- writing ---------------------------------------------------------------------- */
+
+#define ENDS_LENGTH (CDX_SUPER_SIZE + 2 * CDX_SLOT_SIZE)	/* superblock and slots at either end */
+
+/* The places of superblocks and slots, and those of the first nodes (R22). */
+static int prepare_ends(struct cdx_pmem *pm, const struct cdx_super *super)
+{
+	int ret = cdx_pmem_prepare(pm, 0, (super->head_grains + 2) << super->grain_shift);
+
+	return ret ? ret : cdx_pmem_prepare(pm, super->size - ENDS_LENGTH, ENDS_LENGTH);
 }
 
 static int write_super(struct cdx_pmem *pm, const struct cdx_super *super, uint64_t offset)
@@ -102,16 +137,20 @@ static void fill_info(struct cowdax_info *info, const struct cdx_super *super, c
 }
 
 /* The order is R4's: nothing is a filesystem until the last store is durable. */
-static int format(struct cdx_device *device, const struct cdx_super *super,
-		  const struct cowdax_mkfs_options *options, struct cowdax_info *info,
-		  struct cowdax_error *error)
+static int format(struct cdx_device *device, const struct cdx_super *super, const struct former *former,
+		  const struct cowdax_mkfs_options *options, struct cowdax_error *error)
 {
 	struct cdx_txn txn;
 	int ret;
 
-	ret = void_old(&device->pm, super);
+	ret = void_former(&device->pm, former);
+	if (!ret)
+		ret = prepare_ends(&device->pm, super);
 	if (ret)
 		return ret;
+	/* The commit's first fence covers these. */
+	cdx_pmem_zero(&device->pm, 0, ENDS_LENGTH);
+	cdx_pmem_zero(&device->pm, super->size - ENDS_LENGTH, ENDS_LENGTH);
 	ret = cdx_txn_init(&txn, device, super);
 	if (!ret)
 		ret = cdx_txn_format(&txn);
@@ -123,105 +162,158 @@ static int format(struct cdx_device *device, const struct cdx_super *super,
 		ret = write_super(&device->pm, super, super->size - CDX_SUPER_SIZE);
 	if (!ret)
 		ret = write_super(&device->pm, super, 0);
-	if (!ret && info)
-		fill_info(info, super, device);
 	cdx_txn_exit(&txn);
 	return ret;
 }
 
-/* A file that is missing is made; *created tells. */
-static int make_file(const char *path, const struct cowdax_mkfs_options *options, bool *created,
-		     struct cowdax_error *error)
+/* ---- the file or device ------------------------------------------------------------- */
+
+/* What making has done to the file itself, to be undone when it fails. */
+struct target {
+	struct cdx_device device;
+	bool open;
+	bool created;
+	bool grown;
+	uint64_t former_size;		/* of the file, bytes */
+};
+
+/* A missing file can be made: in a dry run, could be. */
+static int create(struct target *target, const char *path, const struct cowdax_mkfs_options *options,
+		  struct cowdax_error *error)
 {
 	struct stat st;
-	uint64_t size = options->fs_offset + options->size;
-	int fd, ret = 0;
+	int fd;
 
-	*created = false;
-	if (stat(path, &st) == 0) {
-		/* A regular file that is too short for the size asked for grows, sparse. */
-		if (S_ISREG(st.st_mode) && options->size && (uint64_t)st.st_size < size &&
-		    truncate(path, (off_t)size))
-			return cdx_error_errno(error, -errno, path);
-		return 0;
-	}
-	if (errno != ENOENT || !options->create)
-		return cdx_error_errno(error, -errno, path);
+	if (!options->create)
+		return cdx_error_errno(error, -ENOENT, path);
+	if (lstat(path, &st) == 0)
+		return cdx_error(error, -ENOENT, "%s: a symbolic link to what does not exist", path);
 	if (!options->size)
 		return cdx_error(error, -ENOENT, "%s: does not exist, and no size was given to create it", path);
+	if (options->dry_run) {
+		const char *slash = strrchr(path, '/');
+		char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+		int ret = !folder ? -ENOMEM : access(folder, W_OK | X_OK) ? -errno : 0;
+
+		free(folder);
+		return ret ? cdx_error_errno(error, ret, path) : 0;
+	}
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return cdx_error_errno(error, -errno, path);
-	*created = true;
-	if (ftruncate(fd, (off_t)size))
-		ret = cdx_error_errno(error, -errno, path);
 	close(fd);
-	return ret;
+	target->created = true;
+	return 0;
 }
 
-static int dry_run(const char *path, const struct cowdax_mkfs_options *options, struct cowdax_info *info,
-		   struct cowdax_error *error)
+static int open_target(struct target *target, const char *path, const struct cowdax_mkfs_options *options,
+		       struct cowdax_error *error)
 {
-	struct cdx_device device = {.pm.kind = COWDAX_MAPPING_PAGE_CACHE};
-	uint64_t available = options->size;
-	struct cdx_super super;
-	int ret = 0;
+	struct stat st;
+	int ret;
 
-	if (access(path, F_OK) == 0) {
-		if (access(path, W_OK))
-			return cdx_error_errno(error, -errno, path);
-		ret = cdx_device_open(&device, path, options->fs_offset, CDX_DEVICE_NO_LOCK, error);
-		if (ret)
+	if (stat(path, &st)) {
+		ret = errno == ENOENT ? create(target, path, options, error) : cdx_error_errno(error, -errno, path);
+		if (ret || options->dry_run)
 			return ret;
-		if (device.read_only)
-			ret = cdx_error(error, -EROFS, "%s: read-only device", path);
-		if (device.size > available || !device.regular)
-			available = device.size;
-	} else if (!options->create || !options->size) {
-		ret = cdx_error_errno(error, -ENOENT, path);
 	}
-	if (!ret)
-		ret = make_super(&super, path, options, available, error);
-	if (!ret && device.regular + device.block + device.device_dax > 0 && device.size >= super.size)
-		ret = cdx_device_map(&device, path, super.size, error);
-	if (!ret && info)
-		fill_info(info, &super, &device);
-	if (device.fd > 0)
-		cdx_device_close(&device);
+	ret = cdx_device_open(&target->device, path, options->fs_offset,
+			      CDX_DEVICE_WRITABLE | CDX_DEVICE_EXCLUSIVE, error);
+	if (ret)
+		return ret;
+	target->open = true;
+	target->former_size = target->device.size + options->fs_offset;
+	if (fstat(target->device.fd, &st) == 0 && S_ISREG(st.st_mode))
+		target->former_size = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* A regular file that is too short for the size asked for grows, sparse. */
+static int grow(struct target *target, const char *path, uint64_t size, struct cowdax_error *error)
+{
+	struct cdx_device *device = &target->device;
+
+	if (!device->regular || device->size >= size)
+		return 0;
+	if (ftruncate(device->fd, (off_t)(device->fs_offset + size)))
+		return cdx_error_errno(error, -errno, path);
+	target->grown = true;
+	device->size = size;
+	return 0;
+}
+
+static void close_target(struct target *target, const char *path, bool failed)
+{
+	/* A file that cannot be cut again is longer than it was: there is nothing to be done about it. */
+	if (failed && target->grown && ftruncate(target->device.fd, (off_t)target->former_size))
+		target->grown = false;
+	if (target->open)
+		cdx_device_close(&target->device);
+	if (failed && target->created)
+		unlink(path);
+}
+
+/* Where the filesystem may end: a file can become as long as is asked for. */
+static uint64_t available(const struct target *target, const struct cowdax_mkfs_options *options)
+{
+	if (!target->open)
+		return options->size;
+	return target->device.regular && options->size > target->device.size ? options->size :
+									      target->device.size;
+}
+
+static int make(struct target *target, const char *path, const struct cowdax_mkfs_options *options,
+		struct cowdax_info *info, struct cowdax_error *error)
+{
+	struct former former = {.n = 0};
+	struct cdx_super super;
+	int ret;
+
+	ret = make_super(&super, path, options, available(target, options), error);
+	if (ret)
+		return ret;
+	if (target->open) {
+		find_former(&target->device, &former);
+		if (options->dry_run)
+			target->device.flags |= CDX_DEVICE_DISCARD;
+		else
+			ret = grow(target, path, super.size, error);
+		if (!ret)
+			ret = cdx_device_map(&target->device, path,
+					     super.size > former.end ? super.size : former.end, error);
+	} else {
+		target->device.pm.kind = COWDAX_MAPPING_PAGE_CACHE;
+	}
+	if (!ret && !options->dry_run)
+		ret = prepare_ends(&target->device.pm, &super);
+	if (ret)
+		return ret;
+	fill_info(info, &super, &target->device);
+	if (options->ready)
+		ret = options->ready(options->ready_arg, info);
+	if (!ret && !options->dry_run)
+		ret = format(&target->device, &super, &former, options, error);
 	return ret;
 }
 
 int cowdax_mkfs(const char *path, const struct cowdax_mkfs_options *options, struct cowdax_info *info,
 		struct cowdax_error *error)
 {
-	struct cdx_device device;
-	struct cdx_super super;
-	bool created;
+	struct target target = {.open = false};
+	struct cowdax_info made;
 	int ret;
 
 	if (error)
 		*error = (struct cowdax_error){0};
 	if (options->size >= CDX_MAX_IMAGE || options->fs_offset >= CDX_MAX_IMAGE)
 		return cdx_error(error, -EFBIG, "%s: beyond the largest image", path);
-	if (options->dry_run)
-		return dry_run(path, options, info, error);
-	ret = make_file(path, options, &created, error);
-	if (ret) {
-		if (created)
-			unlink(path);
-		return ret;
-	}
-	ret = cdx_device_open(&device, path, options->fs_offset, CDX_DEVICE_WRITABLE | CDX_DEVICE_EXCLUSIVE,
-			      error);
-	if (!ret) {
-		ret = make_super(&super, path, options, device.size, error);
-		if (!ret)
-			ret = cdx_device_map(&device, path, super.size, error);
-		if (!ret)
-			ret = format(&device, &super, options, info, error);
-		cdx_device_close(&device);
-	}
-	if (ret && created)
-		unlink(path);
-	return ret ? cdx_error_errno(error, ret, path) : 0;
+	ret = open_target(&target, path, options, error);
+	if (!ret)
+		ret = make(&target, path, options, &made, error);
+	close_target(&target, path, ret != 0);
+	if (ret)
+		return cdx_error_errno(error, ret, path);
+	if (info)
+		*info = made;
+	return 0;
 }

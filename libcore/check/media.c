@@ -44,16 +44,22 @@ static void load_super(struct cdx_check *ck, uint64_t offset, const char *path,
 	copy->ret = cdx_super_decode(&copy->super, &disk, path, &copy->error);
 }
 
-/* The backup lies at the filesystem's end; without a primary, that is the device's. */
+/* The backup lies at the filesystem's end, which without a primary has to be found (FORMAT 2.1). */
 static void load_backup(struct cdx_check *ck, const char *path, const struct super_copy *primary,
 			struct super_copy *backup)
 {
-	uint64_t end = ck->device.size & ~(uint64_t)(CDX_MIN_BLOCK_SIZE - 1);
+	uint64_t end = primary->super.size;
+	struct cdx_super found;
 
-	if (primary->ret == 0)
-		end = primary->super.size;
-	if (end < 2 * CDX_SUPER_SIZE)
-		end = 2 * CDX_SUPER_SIZE;
+	if (primary->ret) {
+		backup->ret = cdx_super_find_backup(&ck->device, &found);
+		if (backup->ret) {
+			backup->ret = cdx_error(&backup->error, -EINVAL, "%s: has no backup superblock whose "
+						"commit slots are its own", path);
+			return;
+		}
+		end = found.size;
+	}
 	load_super(ck, end - CDX_SUPER_SIZE, path, backup);
 	if (backup->ret == 0 && backup->super.size != end)
 		backup->ret = cdx_error(&backup->error, -EUCLEAN,
@@ -71,7 +77,7 @@ static void check_super_reserved(struct cdx_check *ck, const struct super_copy *
 		cdx_report(ck, CDX_P_RESERVED_FIELD, &(struct cdx_finding){.grains = 1});
 }
 
-static int judge_supers(struct cdx_check *ck, const struct super_copy *primary,
+static int judge_supers(struct cdx_check *ck, const char *path, const struct super_copy *primary,
 			const struct super_copy *backup, struct cowdax_error *error)
 {
 	const struct super_copy *chosen =
@@ -87,6 +93,9 @@ static int judge_supers(struct cdx_check *ck, const struct super_copy *primary,
 			*error = chosen->error;
 		return chosen->ret;
 	}
+	if (chosen == backup && cdx_super_check_slots(&ck->device, &backup->super))
+		return cdx_error(error, -EUCLEAN, "%s: the backup superblock is not that of the commit slots",
+				 path);
 	ck->super = chosen->super;
 	if (ck->super.size > ck->device.size) {
 		cdx_report(ck, CDX_P_TRUNCATED, &(struct cdx_finding){
@@ -114,7 +123,7 @@ static int check_supers(struct cdx_check *ck, const char *path, struct cowdax_er
 		return -ENOMEM;
 	load_super(ck, 0, path, &copies[0]);
 	load_backup(ck, path, &copies[0], &copies[1]);
-	ret = judge_supers(ck, &copies[0], &copies[1], error);
+	ret = judge_supers(ck, path, &copies[0], &copies[1], error);
 	free(copies);
 	return ret;
 }

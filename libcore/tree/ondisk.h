@@ -136,11 +136,13 @@ struct cdx_disk_commit {
 	struct cdx_disk_ref limbo;
 	struct cdx_disk_ref staging;
 	struct cdx_disk_ref snapshots;
-	uint8_t reserved[48];
+	le64 size;		/* the superblock's: where the backup is, should that be lost */
+	uint8_t reserved[40];
 };
 static_assert(sizeof(struct cdx_disk_commit) == 192, "FORMAT 4");
 static_assert(offsetof(struct cdx_disk_commit, transaction) == 24, "FORMAT 4");
 static_assert(offsetof(struct cdx_disk_commit, fs) == 64, "FORMAT 4");
+static_assert(offsetof(struct cdx_disk_commit, size) == 144, "FORMAT 4");
 
 /* The number after the last one may stand there: then none is left to be drawn. */
 static inline bool cdx_next_inode_possible(uint64_t next)

@@ -327,6 +327,11 @@ int cdx_slots_read(const struct cdx_pmem *pm, const struct cdx_super *super, str
 			failed = ret ? ret : failed;
 		}
 	}
+	/* Nobody builds on mirrors where the head has become another filesystem's (FORMAT 2). */
+	if (!slots->valid[0][0] && !slots->valid[1][0] &&
+	    (cdx_slot_foreign(super, &slots->copy[0][0].commit) ||
+	     cdx_slot_foreign(super, &slots->copy[1][0].commit)))
+		return -EUCLEAN;
 	return cdx_slots_newest(slots) ? 0 : failed ? failed : -EUCLEAN;
 }
 

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * FORMAT 1 to 4: the geometry; which bytes count as a superblock (2.1), and as a commit
+ * slot (4).
+ */
 #include "tree/super.h"
 
 #include <inttypes.h>
@@ -84,32 +88,125 @@ int cdx_super_decode(struct cdx_super *super, const struct cdx_disk_super *disk,
 	return 0;
 }
 
-int cdx_super_read(const struct cdx_device *device, bool backup, struct cdx_super *super,
+/* ---- finding it ------------------------------------------------------------------- */
+
+static int read_at(const struct cdx_device *device, uint64_t offset, struct cdx_super *super,
 		   const char *name, struct cowdax_error *error)
 {
 	struct cdx_disk_super disk;
-	uint64_t offset = 0;
-	int ret;
+	int ret = cdx_device_pread(device, offset, &disk, sizeof(disk));
 
-	if (backup) {
-		if (device->size < CDX_SUPER_SIZE)
-			return cdx_error(error, -EINVAL, "%s: not a cowdax filesystem", name);
-		offset = (device->size & ~(uint64_t)(CDX_MIN_BLOCK_SIZE - 1)) - CDX_SUPER_SIZE;
-	}
-	ret = cdx_device_pread(device, offset, &disk, sizeof(disk));
 	if (ret == -ENODATA)
 		return cdx_error(error, -EINVAL, "%s: not a cowdax filesystem (too short)", name);
 	if (ret)
 		return cdx_error_errno(error, ret, name);
-	ret = cdx_super_decode(super, &disk, name, error);
+	return cdx_super_decode(super, &disk, name, error);
+}
+
+static size_t add_place(uint64_t place[CDX_BACKUP_PLACES], size_t n, uint64_t end)
+{
+	if (end < 2 * CDX_SUPER_SIZE || end >= CDX_MAX_IMAGE)
+		return n;
+	for (size_t i = 0; i < n; i++) {
+		if (place[i] == end - CDX_SUPER_SIZE)
+			return n;
+	}
+	place[n] = end - CDX_SUPER_SIZE;
+	return n + 1;
+}
+
+size_t cdx_super_backup_places(const struct cdx_device *device, uint64_t place[CDX_BACKUP_PLACES])
+{
+	struct cdx_disk_commit slot;
+	struct cdx_super primary;
+	size_t n = 0;
+
+	if (read_at(device, 0, &primary, "", NULL) == 0)
+		n = add_place(place, n, primary.size);
+	for (int parity = 0; parity < 2; parity++) {
+		uint64_t offset = CDX_SUPER_SIZE + (uint64_t)parity * CDX_SLOT_SIZE;
+
+		if (cdx_device_pread(device, offset, &slot, sizeof(slot)) == 0 &&
+		    get32(slot.magic) == CDX_SLOT_MAGIC)
+			n = add_place(place, n, get64(slot.size));
+	}
+	for (uint64_t block = CDX_MIN_BLOCK_SIZE; block <= CDX_MAX_BLOCK_SIZE; block *= 2)
+		n = add_place(place, n, device->size & ~(block - 1));
+	return n;
+}
+
+enum slot_state { SLOT_LOST, SLOT_FOREIGN, SLOT_OWN };
+
+static enum slot_state slot_state(const struct cdx_device *device, const struct cdx_super *super,
+				  int parity, bool mirror)
+{
+	union { struct cdx_disk_commit commit; unsigned char bytes[CDX_SLOT_SIZE]; } slot;
+
+	if (cdx_device_pread(device, cdx_slot_offset(super, parity, mirror), &slot, sizeof(slot)))
+		return SLOT_LOST;
+	if (cdx_slot_valid(super, &slot.commit, parity))
+		return SLOT_OWN;
+	return cdx_slot_foreign(super, &slot.commit) ? SLOT_FOREIGN : SLOT_LOST;
+}
+
+int cdx_super_check_slots(const struct cdx_device *device, const struct cdx_super *super)
+{
+	enum slot_state even = slot_state(device, super, 0, false);
+	enum slot_state odd = slot_state(device, super, 1, false);
+
+	if (even == SLOT_OWN || odd == SLOT_OWN)
+		return 0;
+	if (even == SLOT_FOREIGN || odd == SLOT_FOREIGN)
+		return -EUCLEAN;
+	even = slot_state(device, super, 0, true);
+	odd = slot_state(device, super, 1, true);
+	return even == SLOT_OWN || odd == SLOT_OWN ? 0 : -EUCLEAN;
+}
+
+int cdx_super_find_backup(const struct cdx_device *device, struct cdx_super *super)
+{
+	uint64_t place[CDX_BACKUP_PLACES];
+	size_t n = cdx_super_backup_places(device, place);
+
+	for (size_t i = 0; i < n; i++) {
+		struct cdx_super found;
+
+		if (read_at(device, place[i], &found, "", NULL) ||
+		    found.size != place[i] + CDX_SUPER_SIZE || cdx_super_check_slots(device, &found))
+			continue;
+		*super = found;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int cdx_super_read(const struct cdx_device *device, bool *backup, struct cdx_super *super,
+		   const char *name, struct cowdax_error *error)
+{
+	struct cdx_super found;
+	int ret = read_at(device, 0, &found, name, error);
+	bool whole = ret == 0 || ret == -ENOTSUP;
+
+	if (*backup && cdx_super_find_backup(device, super))
+		return cdx_error(error, -EINVAL, "%s: has no backup superblock whose commit slots are its own",
+				 name);
+	if (*backup)
+		return 0;
+	if (!whole && cdx_super_find_backup(device, super) == 0) {
+		*backup = true;
+		return 0;
+	}
 	if (ret)
 		return ret;
-	if (super->size > device->size)
+	if (found.size > device->size)
 		return cdx_error(error, -EUCLEAN,
 				 "%s: truncated: the filesystem has %" PRIu64 " bytes, the image only %" PRIu64,
-				 name, super->size, device->size);
+				 name, found.size, device->size);
+	*super = found;
 	return 0;
 }
+
+/* ---- slots ------------------------------------------------------------------------ */
 
 uint64_t cdx_slot_offset(const struct cdx_super *super, int parity, bool mirror)
 {
@@ -139,13 +236,25 @@ bool cdx_slot_valid(const struct cdx_super *super, const struct cdx_disk_commit 
 	if ((int)(get64(slot->transaction) & 1) != parity || get64(slot->transaction) < CDX_FIRST_TRANSACTION ||
 	    get64(slot->transaction) > CDX_LAST_TRANSACTION)
 		return false;
+	if (get64(slot->size) != super->size)
+		return false;
 	return get32(slot->crc) == slot_crc(super, slot, length);
+}
+
+/* Damage hardly makes another size that could be one; a life of the same size has been overwritten. */
+bool cdx_slot_foreign(const struct cdx_super *super, const struct cdx_disk_commit *slot)
+{
+	uint64_t size = get64(slot->size);
+
+	return get32(slot->magic) == CDX_SLOT_MAGIC && size != super->size && size &&
+	       size % CDX_MIN_BLOCK_SIZE == 0 && size < CDX_MAX_IMAGE;
 }
 
 void cdx_slot_seal(const struct cdx_super *super, struct cdx_disk_commit *slot, size_t length)
 {
 	slot->magic = put32(CDX_SLOT_MAGIC);
 	slot->length = put32((uint32_t)length);
+	slot->size = put64(super->size);
 	slot->crc = put32(slot_crc(super, slot, length));
 }
 

@@ -28,15 +28,30 @@ int cdx_super_decode(struct cdx_super *super, const struct cdx_disk_super *disk,
 void cdx_super_encode(const struct cdx_super *super, struct cdx_disk_super *disk);
 /* Fill in the derived fields; -EINVAL when the geometry is not allowed. */
 int cdx_super_derive(struct cdx_super *super);
-/* Read the primary (or the backup) superblock of an opened, unmapped device. */
-int cdx_super_read(const struct cdx_device *device, bool backup, struct cdx_super *super,
+/*
+ * Read the superblock of an opened, unmapped device; the backup where it is lost, or
+ * where *backup asks for it.  *backup then tells which it is.
+ */
+int cdx_super_read(const struct cdx_device *device, bool *backup, struct cdx_super *super,
 		   const char *name, struct cowdax_error *error);
+/* Find a backup that counts, whatever the superblock says: 0 or -ENOENT. */
+int cdx_super_find_backup(const struct cdx_device *device, struct cdx_super *super);
+/* Whether the slots on @device are those of @super (FORMAT 2.1): 0, or -EUCLEAN. */
+int cdx_super_check_slots(const struct cdx_device *device, const struct cdx_super *super);
+/*
+ * Where backups of this filesystem, or of a former one with the same start, may lie:
+ * fills in up to CDX_BACKUP_PLACES offsets, likeliest first; returns how many.
+ */
+#define CDX_BACKUP_PLACES 8
+size_t cdx_super_backup_places(const struct cdx_device *device, uint64_t place[CDX_BACKUP_PLACES]);
 
 /* Where slot @parity (0 or 1) lies, bytes. */
 uint64_t cdx_slot_offset(const struct cdx_super *super, int parity, bool mirror);
 /* Whether @slot (CDX_SLOT_SIZE bytes) is a valid record for slot @parity. */
 bool cdx_slot_valid(const struct cdx_super *super, const struct cdx_disk_commit *slot, int parity);
-/* Set magic, length and crc. */
+/* Whether @slot, which is not valid, shows that another filesystem has taken the place of @super's. */
+bool cdx_slot_foreign(const struct cdx_super *super, const struct cdx_disk_commit *slot);
+/* Set magic, length, size and crc. */
 void cdx_slot_seal(const struct cdx_super *super, struct cdx_disk_commit *slot, size_t length);
 /*
  * The checksum of a node of @used bytes (FORMAT 6.1).  It starts from a mixture

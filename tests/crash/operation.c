@@ -347,6 +347,17 @@ static int make_anew(struct cowdax_error *error)
 	return cowdax_mkfs(media_path(), &options, NULL, error);
 }
 
+/* The former backup is elsewhere, and its new one amid former data. */
+static int make_smaller(struct cowdax_error *error)
+{
+	struct cowdax_mkfs_options options;
+
+	setup_options(&options);
+	options.seed++;
+	options.size /= 2;
+	return cowdax_mkfs(media_path(), &options, NULL, error);
+}
+
 const struct operation operations[] = {
 	{"create", .run = create},
 	{"mkdir", .run = make_directories},
@@ -386,5 +397,6 @@ const struct operation operations[] = {
 	{"drain", .run = drain, .chained = true},
 	{"mkfs-again", .remake = make_again},
 	{"mkfs-anew", .remake = make_anew},
+	{"mkfs-smaller", .remake = make_smaller},
 };
 const unsigned int operation_count = sizeof(operations) / sizeof(operations[0]);

@@ -118,12 +118,19 @@ static bool judge_primary(struct judge *judge, bool begun, uint64_t *content)
 
 bool judge_remake(struct judge *judge, bool begun, uint64_t *content, uint64_t *backup)
 {
+	struct cowdax_error error;
+
 	*content = CONTENT_VOID;
 	*backup = CONTENT_VOID;
 	if (super_valid(0) && !judge_primary(judge, begun, content))
 		return false;
-	if (super_valid(media_length() - CDX_SUPER_SIZE) && !look(judge, COWDAX_BACKUP_SUPER, backup))
-		return false;
+	/* Without one, a backup may be found of itself, wherever that ends. */
+	if (!super_valid(0) && content_look(0, &judge->found, &error) == 0)
+		*content = judge->found.hash;
+	if (content_look(COWDAX_BACKUP_SUPER, &judge->found, &error) == 0)
+		*backup = judge->found.hash;
+	else if (super_valid(media_length() - CDX_SUPER_SIZE))
+		return fail(judge, "by its backup superblock it cannot be read", error.text);
 	if (!can_be_made(judge))
 		return false;
 	judge_count(judge, begun ? BEGUN : NOT_BEGUN, *content);

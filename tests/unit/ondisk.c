@@ -123,7 +123,9 @@ TEST("FORMAT 4: the commit record's bytes, its lists and its seeded checksum")
 	expect_bytes(&slot, 56, "09 00 00 00 00 00 00 00");	/* next nonce */
 	expect_bytes(&slot, 64, "11 01 00 00 00 00 00 00 ee ff c0 00 01 00 00 00");
 	expect_bytes(&slot, 80, "22 02 00 00 00 00 00 00 04 03 02 01 03 00 00 00");
-	expect_zeros(&slot, 96, 192);				/* limbo, staging, snapshots, reserved */
+	expect_zeros(&slot, 96, 144);				/* limbo, staging, snapshots */
+	expect_bytes(&slot, 144, "00 00 00 40 00 00 00 00");	/* size */
+	expect_zeros(&slot, 152, 192);				/* reserved */
 	expect_bytes(&slot, 192, "00 10 00 00 00 00 00 00 20 00 00 00 00 00 00 00");
 	expect_bytes(&slot, 208, "00 20 00 00 00 00 00 00 08 00 00 00 00 00 00 00");
 	expect_bytes(&slot, 224, "06 00 00 00 00 00 00 00 00 30 00 00 00 00 00 00 05 00 00 00 01 00 00 00");

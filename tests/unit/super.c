@@ -103,36 +103,6 @@ TEST("a superblock that is foreign, damaged or from the future is told apart")
 	CHECK_EQUAL(cdx_super_decode(&back, &bad, "image", &error), -EUCLEAN);
 }
 
-TEST("a superblock is read from either end, and not believed about more than there is")
-{
-	struct cdx_super super = good_super(), back;
-	struct cdx_disk_super disk;
-	struct cdx_device device;
-	struct cowdax_error error;
-	const char *path = unit_path("file");
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-
-	cdx_super_encode(&super, &disk);
-	CHECK_EQUAL(ftruncate(fd, 1 << 20), 0);
-	CHECK(pwrite(fd, &disk, sizeof(disk), (1 << 20) - 4096) == sizeof(disk));
-	CHECK_EQUAL(cdx_device_open(&device, path, 0, 0, NULL), 0);
-	CHECK_EQUAL(cdx_super_read(&device, false, &back, path, &error), -EINVAL);
-	CHECK_EQUAL(cdx_super_read(&device, true, &back, path, &error), 0);
-	cdx_device_close(&device);
-	CHECK(pwrite(fd, &disk, sizeof(disk), 0) == sizeof(disk));
-	CHECK_EQUAL(ftruncate(fd, (1 << 20) - 4096), 0);
-	CHECK_EQUAL(cdx_device_open(&device, path, 0, 0, NULL), 0);
-	CHECK_EQUAL(cdx_super_read(&device, false, &back, path, &error), -EUCLEAN);
-	CHECK(strstr(error.text, "truncated"));
-	cdx_device_close(&device);
-	CHECK_EQUAL(ftruncate(fd, 100), 0);
-	CHECK_EQUAL(cdx_device_open(&device, path, 0, 0, NULL), 0);
-	CHECK_EQUAL(cdx_super_read(&device, false, &back, path, &error), -EINVAL);
-	CHECK_EQUAL(cdx_super_read(&device, true, &back, path, &error), -EINVAL);
-	cdx_device_close(&device);
-	close(fd);
-}
-
 /* ---- slots --------------------------------------------------------------------------- */
 
 static void make_slot(const struct cdx_super *super, unsigned char *bytes, uint64_t transaction)

@@ -432,6 +432,8 @@ static int order_of(const struct cdx_super *super, const struct store *store)
 {
 	uint64_t end = store->offset + store->length, tail = super->size - 3 * 4096;
 
+	if (!store->bytes && store->length > 4096)
+		return 1;		/* superblock and slots, voided together */
 	if (store->offset == 0 || store->offset == super->size - 4096)
 		return store->bytes ? (store->offset ? 3 : 4) : 0;
 	if ((store->offset >= 4096 && end <= 3 * 4096) || (store->offset >= tail && end <= super->size - 4096))
@@ -495,8 +497,8 @@ TEST("R4: after a power cut in mkfs there is the new filesystem, or none; never 
 				continue;
 			}
 			CHECK_EQUAL(cowdax_lookup(fs, "/old", &inode, &error), -ENOENT);
+			rig_check_but(path, cowdax_uses_backup(fs) ? "super-primary" : NULL);
 			cowdax_close(fs);
-			rig_check(path);
 			new++;
 		}
 	}
