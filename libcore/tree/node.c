@@ -145,6 +145,25 @@ static struct cdx_node *cache_find(struct cdx_nodes *nodes, uint64_t address, ui
 	return NULL;
 }
 
+/*
+ * What had the address before has no holder on media any more.  Its checksum may be
+ * the new node's all the same when both were written by transactions of one number,
+ * the first of which was aborted: address and checksum tell lives apart, not drafts.
+ */
+static void cache_evict(struct cdx_nodes *nodes, uint64_t address)
+{
+	struct cdx_node **set = cache_set(nodes, address);
+
+	for (int way = 0; way < CACHE_WAYS; way++) {
+		if (!set[way] || set[way]->address != address)
+			continue;
+		set[way]->cached = false;
+		if (!set[way]->pins)
+			node_free(nodes, set[way]);
+		set[way] = NULL;
+	}
+}
+
 /* Put @node in the cache, or leave it to its holders when every way is held. */
 static void cache_add(struct cdx_nodes *nodes, struct cdx_node *node)
 {
@@ -337,6 +356,7 @@ int cdx_node_write(struct cdx_nodes *nodes, struct cdx_node *node, uint64_t addr
 	cdx_pmem_copy(nodes->pm, address << super->grain_shift, disk, cdx_node_used(node));
 	*new_address = node->address = address;
 	*new_crc = node->crc = get32(disk->crc);
+	cache_evict(nodes, address);
 	cache_add(nodes, node);
 	if (!node->cached && !node->pins)
 		node_free(nodes, node);

@@ -243,6 +243,38 @@ TEST("R8: the cache knows a node by address and checksum: an address is used aga
 	bare_free(&bare);
 }
 
+/* Write a leaf of one extent, which lies at @file_block, to the next grain. */
+static struct cdx_ref write_draft(struct bare *bare, uint64_t file_block)
+{
+	struct cdx_disk_extent extent = {.file_block = put64(file_block), .disk_block = put64(40), .count = put32(1)};
+	struct cdx_node *node;
+
+	CHECK_EQUAL(cdx_node_new(&bare->nodes, CDX_KIND_EXTENT, 0, &node), 0);
+	cdx_node_insert(node, 0, &extent, sizeof(extent));
+	return bare_write_node(bare, node);
+}
+
+TEST("R8: two drafts of one transaction's number at one address and with one checksum are told apart")
+{
+	/* The generator of CRC32C, reflected: where it is added a checksum does not change. */
+	uint64_t generator = (UINT64_C(0x82f63b78) << 1) | 1, at;
+	struct cdx_ref first, second;
+	struct cdx_node *node;
+	struct bare bare;
+
+	bare_make(&bare, 64 << 20, 4096, 512);
+	at = bare.next;
+	first = write_draft(&bare, 7);
+	bare.next = at;
+	second = write_draft(&bare, 7 ^ generator);
+	CHECK_EQUAL(first.address, second.address);
+	CHECK_EQUAL(first.crc, second.crc);
+	CHECK_EQUAL(cdx_node_get(&bare.nodes, second.address, second.crc, CDX_KIND_EXTENT, 0, &node), 0);
+	CHECK_EQUAL(get64(((struct cdx_disk_extent *)cdx_node_item(node, 0))->file_block), 7 ^ generator);
+	cdx_node_put(&bare.nodes, node);
+	bare_free(&bare);
+}
+
 TEST("R8: a node in use is a copy: what others store later does not change it")
 {
 	struct cdx_node *node;
