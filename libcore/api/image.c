@@ -327,6 +327,8 @@ int cowdax_begin(struct cowdax *fs, struct cowdax_error *error)
 		cdx_range_unlock(&fs->device, &fs->range);
 		return cdx_image_explain(fs, ret, fs->path, error);
 	}
+	if (fs->txn.drain == CDX_DRAIN_DUE)
+		fs->txn.drain = CDX_DRAIN_LATER;
 	fs->explicit_txn = true;
 	fs->failed = false;
 	return 0;
@@ -453,6 +455,9 @@ int cdx_image_change(struct cowdax *fs, cdx_image_op *op, void *args, struct cow
 		before = *result;
 	if (fs->explicit_txn) {
 		ret = op(fs, args, error);
+		/* However many operations there are, memory is bounded (R18). */
+		if (!ret)
+			ret = cdx_txn_relieve(&fs->txn);
 		fs->failed = fs->failed || ret;
 	} else {
 		fs->held_back = false;

@@ -2,6 +2,8 @@
 /* The two reserves (FORMAT 4.1, R15): the pool for nodes, the window for small writes. */
 #include "txn/alloc.h"
 
+#include <stdlib.h>
+
 #define POOL_CLUSTER_BYTES (UINT64_C(256) << 10)	/* carved out for nodes at a time */
 #define WINDOW_BYTES (UINT64_C(256) << 10)		/* and for small writes */
 #define WINDOW_MAX_BYTES (UINT64_C(4) << 20)		/* more than this goes back to the tree */
@@ -11,7 +13,6 @@
 #define SMALL_BLOCKS 16		/* what the window serves */
 #define SPARE_RUNS 8		/* fewer runs than this: ask limbo for more; and room left for a commit's own */
 #define WORTH_RELEASING 16	/* blocks in a run that is given back to the space tree at once */
-#define MAX_ROUNDS 64
 
 static uint64_t to_grains(const struct cdx_txn *txn, uint64_t bytes)
 {
@@ -49,70 +50,157 @@ static int refill(struct cdx_txn *txn, struct cdx_runs *runs, uint64_t want)
 	return ret ? ret : cdx_runs_add(runs, start, count);
 }
 
-/* Give half of too long a list back to the space tree, the shortest runs first. */
+static int release_run(struct cdx_txn *txn, struct cdx_runs *runs, size_t index)
+{
+	struct cdx_run run = runs->run[index];
+
+	cdx_runs_remove(runs, index);
+	return cdx_space_release(&txn->space, run.start, run.count);
+}
+
+/* Give too long a list back to the space tree, but for @limit runs, the shortest first. */
 static int trim(struct cdx_txn *txn, struct cdx_runs *runs, size_t limit)
 {
-	int ret;
+	int ret = 0;
 
-	while (runs->n > limit) {
+	while (!ret && runs->n > limit) {
 		size_t shortest = 0;
-		struct cdx_run run;
 
 		for (size_t i = 1; i < runs->n; i++)
 			if (runs->run[i].count < runs->run[shortest].count)
 				shortest = i;
-		run = runs->run[shortest];
-		cdx_runs_remove(runs, shortest);
-		ret = cdx_space_release(&txn->space, run.start, run.count);
+		ret = release_run(txn, runs, shortest);
+	}
+	return ret;
+}
+
+static int by_count(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+/*
+ * Runs of the pool that @nodes will not use up: cdx_alloc_node() takes the
+ * shortest first while they are many.  *enough is the length of the shortest of these.
+ */
+static int64_t runs_left(const struct cdx_runs *pool, uint64_t nodes, uint64_t *enough)
+{
+	uint64_t *count;
+	size_t used = 0;
+
+	*enough = 0;
+	if (pool->n <= MAX_POOL_RUNS / 2)
+		return (int64_t)pool->n;
+	count = malloc(pool->n * sizeof(*count));
+	if (!count)
+		return -ENOMEM;
+	for (size_t i = 0; i < pool->n; i++)
+		count[i] = pool->run[i].count;
+	qsort(count, pool->n, sizeof(*count), by_count);
+	while (used < pool->n && count[used] <= nodes)
+		nodes -= count[used++];
+	if (used < pool->n)
+		*enough = count[used];
+	free(count);
+	return (int64_t)(pool->n - used);
+}
+
+/* Whether the pool holds what it must.  What is kept may lie in the space tree where the record has no room. */
+static int pool_suffices(const struct cdx_txn *txn)
+{
+	const struct cdx_runs *pool = &txn->record.pool;
+	struct cdx_budget budget = cdx_budget(txn);
+	uint64_t enough;
+	int64_t left;
+
+	if (pool->grains >= cdx_budget_pool(txn))
+		return 1;
+	if (pool->grains < budget.needed || budget.held < cdx_budget_pool(txn))
+		return 0;
+	left = runs_left(pool, budget.needed, &enough);
+	return left < 0 ? (int)left : left > MAX_POOL_RUNS / 2;
+}
+
+/* One run more for the pool: off the space tree, else off the window. */
+static int add_to_pool(struct cdx_txn *txn)
+{
+	uint64_t cluster = scaled(txn, POOL_CLUSTER_BYTES), block = cdx_block_grains(txn);
+	struct cdx_runs *pool = &txn->record.pool, *window = &txn->record.window;
+	uint64_t want = cdx_budget_pool(txn);
+	struct cdx_run run;
+	int ret;
+
+	want = want > pool->grains + cluster ? want - pool->grains : cluster;
+	ret = refill(txn, pool, (want + block - 1) & ~(block - 1));
+	if (ret == -ENOSPC && block > 1)
+		ret = refill(txn, pool, block - 1);
+	if (ret != -ENOSPC || !window->n)
+		return ret;
+	run = window->run[0];
+	cdx_runs_remove(window, 0);
+	return cdx_runs_add(pool, run.start, run.count);
+}
+
+int cdx_alloc_fill(struct cdx_txn *txn)
+{
+	int ret;
+
+	/* Each turn takes something off the space tree or the window, so this ends. */
+	while ((ret = pool_suffices(txn)) == 0) {
+		ret = add_to_pool(txn);
 		if (ret)
 			return ret;
 	}
-	return 0;
+	return ret < 0 ? ret : 0;
 }
 
-static int trim_both(struct cdx_txn *txn)
+/* What the record has no room for goes back to the space tree: 1, or 0 when there is nothing. */
+static int fit_pool(struct cdx_txn *txn)
 {
+	struct cdx_runs *pool = &txn->record.pool;
+	uint64_t shortest;
+	int64_t left;
 	int ret = 0;
 
-	if (txn->record.pool.n > MAX_POOL_RUNS)
-		ret = trim(txn, &txn->record.pool, MAX_POOL_RUNS / 2);
-	if (!ret && txn->record.window.n > MAX_WINDOW_RUNS)
-		ret = trim(txn, &txn->record.window, MAX_WINDOW_RUNS / 2);
-	return ret;
+	if (pool->n <= MAX_POOL_RUNS)
+		return 0;
+	left = runs_left(pool, txn->nodes.dirty_count, &shortest);
+	if (left <= MAX_POOL_RUNS)
+		return left < 0 ? (int)left : 0;
+	for (size_t i = pool->n; i-- > 0 && left > MAX_POOL_RUNS / 2 && !ret;) {
+		if (pool->run[i].count < shortest)
+			continue;
+		ret = release_run(txn, pool, i);
+		left--;
+	}
+	return ret ? ret : 1;
+}
+
+/* The same for the window: nobody uses it up any more. */
+static int fit_window(struct cdx_txn *txn)
+{
+	int ret;
+
+	if (txn->record.window.n <= MAX_WINDOW_RUNS)
+		return 0;
+	ret = trim(txn, &txn->record.window, MAX_WINDOW_RUNS / 2);
+	return ret ? ret : 1;
 }
 
 int cdx_alloc_reserve(struct cdx_txn *txn)
 {
-	uint64_t cluster = scaled(txn, POOL_CLUSTER_BYTES);
 	int ret;
 
-	for (int round = 0; round < MAX_ROUNDS; round++) {
-		uint64_t need;
-
-		ret = trim_both(txn);
-		if (ret)
-			return ret;
-		need = cdx_budget_pool(txn);
-		if (txn->record.pool.grains >= need && txn->record.pool.n <= MAX_POOL_RUNS &&
-		    txn->record.window.n <= MAX_WINDOW_RUNS)
-			return 0;
-		if (need < txn->record.pool.grains + cluster)
-			need = txn->record.pool.grains + cluster;
-		need = (need - txn->record.pool.grains + cdx_block_grains(txn) - 1) &
-		       ~(cdx_block_grains(txn) - 1);
-		ret = refill(txn, &txn->record.pool, need);
-		if (ret == -ENOSPC)
-			ret = refill(txn, &txn->record.pool, 1);
-		if (ret == -ENOSPC && txn->record.window.n) {
-			struct cdx_run run = txn->record.window.run[0];
-
-			cdx_runs_remove(&txn->record.window, 0);
-			ret = cdx_runs_add(&txn->record.pool, run.start, run.count);
-		}
-		if (ret)
-			return ret;
-	}
-	return -ENOSPC;
+	do {
+		ret = fit_window(txn);
+		if (ret >= 0)
+			ret = cdx_alloc_fill(txn);
+		if (!ret)
+			ret = fit_pool(txn);
+	} while (ret > 0);
+	return ret;
 }
 
 /* A run for @want more nodes: one that holds them all, else the longest; when
@@ -132,6 +220,20 @@ static size_t choose_run(const struct cdx_runs *runs, uint64_t want)
 	return best;
 }
 
+static int longest_first(const void *a, const void *b)
+{
+	const struct cdx_run *left = a, *right = b;
+
+	return left->count > right->count ? -1 : left->count < right->count;
+}
+
+static int in_order(const void *a, const void *b)
+{
+	const struct cdx_run *left = a, *right = b;
+
+	return left->start < right->start ? -1 : left->start > right->start;
+}
+
 int cdx_alloc_node(void *arg, uint64_t *address)
 {
 	struct cdx_txn *txn = arg;
@@ -142,7 +244,12 @@ int cdx_alloc_node(void *arg, uint64_t *address)
 
 		if (!pool->n)
 			return -ENOSPC;
-		best = choose_run(pool, txn->nodes.dirty_count);
+		/* Too many to look for the shortest each time: until all are written it is the last. */
+		if (pool->n > MAX_POOL_RUNS && !txn->pool_by_length) {
+			qsort(pool->run, pool->n, sizeof(*pool->run), longest_first);
+			txn->pool_by_length = true;
+		}
+		best = txn->pool_by_length ? pool->n - 1 : choose_run(pool, txn->nodes.dirty_count);
 		txn->taking = pool->run[best];
 		cdx_runs_remove(pool, best);
 	}
@@ -155,6 +262,9 @@ void cdx_alloc_settle(struct cdx_txn *txn)
 {
 	struct cdx_run rest = txn->taking;
 
+	if (txn->pool_by_length)
+		qsort(txn->record.pool.run, txn->record.pool.n, sizeof(rest), in_order);
+	txn->pool_by_length = false;
 	txn->taking.count = 0;
 	/* There is room where the run came from, and it cannot overlap. */
 	if (rest.count)
@@ -201,7 +311,7 @@ static int take_from_tree(struct cdx_txn *txn, uint64_t want, uint64_t *start, u
 	return ret ? ret : cdx_space_take(&txn->space, *start, *count);
 }
 
-/* One block out of the pool: for the edge of what a removal leaves (R17). */
+/* One block out of the pool, which small fragments may fill again: for the last of the space (R17). */
 static uint64_t take_block_from_pool(struct cdx_txn *txn, uint64_t *start)
 {
 	struct cdx_runs *pool = &txn->record.pool;
@@ -250,7 +360,7 @@ int cdx_alloc_data(struct cdx_txn *txn, uint64_t blocks, uint64_t *start, uint64
 	}
 	if (ret == -ENOSPC) {
 		grains = take_from_window(txn, want, start);
-		if (!grains && txn->claim == CDX_CLAIM_KEPT)
+		if (!grains && cdx_budget(txn).available >= cdx_block_grains(txn))
 			grains = take_block_from_pool(txn, start);
 		ret = grains ? 0 : -ENOSPC;
 	}
@@ -294,12 +404,9 @@ int cdx_alloc_return_all(struct cdx_txn *txn)
 	int ret = trim(txn, &txn->record.window, 0);
 
 	while (!ret && pool->n) {
-		struct cdx_run run = pool->run[0];
-
-		if (pool->grains < run.count + 2 * cdx_budget_kept(txn) + txn->nodes.dirty_count)
+		if (pool->grains < pool->run[0].count + 2 * cdx_budget_kept(txn) + txn->nodes.dirty_count)
 			break;
-		cdx_runs_remove(pool, 0);
-		ret = cdx_space_release(&txn->space, run.start, run.count);
+		ret = release_run(txn, pool, 0);
 	}
 	return ret;
 }

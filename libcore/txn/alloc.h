@@ -13,9 +13,11 @@
 #include "txn/budget.h"
 
 /*
- * Make the pool hold what writing all dirty nodes takes, and what must remain
- * for removals; and keep the lists short enough for the record.  -ENOSPC.
+ * Make the pool hold what writing all dirty nodes takes, and what is kept; -ENOSPC
+ * when there is not that much anywhere.  Before a commit the lists must fit into
+ * the record as well, when the nodes have been written.
  */
+int cdx_alloc_fill(struct cdx_txn *txn);
 int cdx_alloc_reserve(struct cdx_txn *txn);
 /* One grain for a node out of the pool: a cdx_take_fn.  Run cdx_alloc_settle after the last. */
 int cdx_alloc_node(void *txn, uint64_t *address);

@@ -43,6 +43,7 @@ enum cdx_working {
 /* The drain: what is still to be hoped from limbo. */
 enum cdx_drain {
 	CDX_DRAIN_DUE,		/* space, maybe: it is undone before anybody hears ENOSPC (R17) */
+	CDX_DRAIN_LATER,	/* the same, but this transaction cannot begin again: after it */
 	CDX_DRAIN_DONE,		/* nothing: it has been undone as far as it goes */
 	CDX_DRAIN_BROKEN,	/* nothing: it has damage, and is left to fsck */
 };
@@ -67,6 +68,7 @@ struct cdx_txn {
 	enum cdx_drain drain;
 	enum cdx_claim claim;
 	struct cdx_run taking;		/* the run that nodes are being written to */
+	bool pool_by_length;		/* and the pool is in an order for that, not of addresses */
 	uint64_t epoch;			/* transaction whose reader byte this handle holds; 0: none */
 	struct timespec now;		/* stamp of this transaction's changes */
 	struct { uint64_t inode, offset; } unreadable;	/* data of a file that was met; inode 0: none */

@@ -8,7 +8,9 @@
 #include "txn/settle.h"
 #include "txn/share.h"
 
-#define MAX_DIRTY 8192		/* nodes before a long transaction writes some out */
+/* Before a long transaction writes out what it has: nodes, limbo entries. */
+#define MAX_DIRTY 4096
+#define MAX_ENTRIES 4096
 
 struct cdx_tree cdx_txn_extents(struct cdx_txn *txn, struct cdx_ref *root)
 {
@@ -111,6 +113,8 @@ static void let_go(struct cdx_txn *txn, enum cdx_phase next)
 /* Forget the transaction and let go of the commit lock. */
 static void leave(struct cdx_txn *txn, enum cdx_phase next)
 {
+	if (txn->drain == CDX_DRAIN_LATER)
+		txn->drain = CDX_DRAIN_DUE;
 	cdx_view_reset(txn);
 	let_go(txn, next);
 }
@@ -181,16 +185,12 @@ static int make_fit(struct cdx_txn *txn)
 {
 	int ret;
 
-	for (int round = 0; round < 64; round++) {
+	do {
 		ret = cdx_limbo_spill(txn);
 		if (!ret)
 			ret = cdx_alloc_reserve(txn);
-		if (ret)
-			return ret;
-		if (txn->record.list.n <= CDX_MAX_RECORD_LIMBO)
-			return 0;
-	}
-	return -ENOSPC;
+	} while (!ret && txn->record.list.n > CDX_MAX_RECORD_LIMBO);
+	return ret;
 }
 
 static int write_tree(struct cdx_txn *txn, struct cdx_tree *tree)
@@ -202,9 +202,7 @@ static int write_trees(struct cdx_txn *txn)
 {
 	int ret;
 
-	ret = make_fit(txn);
-	if (!ret)
-		ret = write_tree(txn, &txn->fs);
+	ret = write_tree(txn, &txn->fs);
 	if (!ret)
 		ret = write_tree(txn, &txn->staging);
 	if (!ret)
@@ -215,16 +213,32 @@ static int write_trees(struct cdx_txn *txn)
 	return ret;
 }
 
+/* All that a commit writes before its record. */
+static int finish(struct cdx_txn *txn)
+{
+	int ret = make_fit(txn);
+
+	return ret ? ret : write_trees(txn);
+}
+
 int cdx_txn_relieve(struct cdx_txn *txn)
 {
-	if (txn->nodes.dirty_count < MAX_DIRTY || (txn->device->flags & CDX_DEVICE_DISCARD))
+	int ret;
+
+	if (txn->nodes.dirty_count < MAX_DIRTY && txn->record.list.n < MAX_ENTRIES)
 		return 0;
-	return write_trees(txn);
+	if (txn->device->flags & CDX_DEVICE_DISCARD)
+		return 0;
+	ret = txn->record.list.n < MAX_ENTRIES ? 0 : cdx_limbo_spill(txn);
+	/* The reserves may be as splintered as they like until the commit. */
+	if (!ret)
+		ret = cdx_alloc_fill(txn);
+	return ret ? ret : write_trees(txn);
 }
 
 int cdx_txn_prepare(struct cdx_txn *txn)
 {
-	return txn->device->flags & CDX_DEVICE_DISCARD ? 0 : write_trees(txn);
+	return txn->device->flags & CDX_DEVICE_DISCARD ? 0 : finish(txn);
 }
 
 /* When the primary's fence fails nobody knows what has happened: *unknown (R3). */
@@ -268,7 +282,7 @@ int cdx_txn_commit(struct cdx_txn *txn, struct cowdax_error *error)
 		cdx_txn_abort(txn);
 		return 0;
 	}
-	ret = write_trees(txn);
+	ret = finish(txn);
 	if (!ret && txn->nodes.dirty_count)
 		ret = -ENOTRECOVERABLE;		/* a dirty node that no tree reaches: never seen */
 	/* What comes after publishing cannot fail: the record committed now takes the new one's copy. */
@@ -289,7 +303,7 @@ int cdx_txn_share_tree(struct cdx_txn *txn, struct cdx_ref *root)
 	int ret;
 
 	if (cdx_is_dirty(root->address)) {
-		ret = make_fit(txn);
+		ret = cdx_alloc_fill(txn);
 		if (!ret)
 			ret = cdx_tree_write(&txn->nodes, root, CDX_KIND_EXTENT, cdx_alloc_node, txn);
 		cdx_alloc_settle(txn);

@@ -10,6 +10,7 @@ int cdx_view_reset(struct cdx_txn *txn)
 	txn->nodes.transaction = txn->nodes.newest = txn->committed.transaction;
 	txn->space.run_end = 0;
 	txn->taking.count = 0;
+	txn->pool_by_length = false;
 	txn->claim = CDX_CLAIM_AVAILABLE;
 	if (txn->working != CDX_WORKING_SAME)
 		ret = cdx_record_copy(&txn->record, &txn->committed);

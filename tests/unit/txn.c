@@ -5,6 +5,8 @@
  */
 #include "txn/txn.h"
 
+#include <inttypes.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "recorder.h"
@@ -771,6 +773,113 @@ TEST("R18: one operation over 100,000 extents never holds more than a bounded nu
 	cowdax_close(fs);
 }
 
+static uint64_t private_memory(void)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	uint64_t kib = 0;
+	char line[128];
+
+	CHECK(file);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "RssAnon: %" SCNu64, &kib) == 1)
+			break;
+	fclose(file);
+	CHECK(kib > 0);
+	return kib;
+}
+
+/* What one transaction of @count operations of a kind has taken of memory by its end, KiB. */
+static uint64_t memory_for(int kind, int count)
+{
+	uint64_t before = private_memory(), after, island;
+	struct cowdax *fs = rig_new(512 * MIB, 0, 512);
+	uint64_t inode = rig_splintered(fs, "/islands", 30000);
+	struct cowdax_error error;
+	char path[32];
+
+	CHECK_EQUAL(cowdax_begin(fs, &error), 0);
+	for (int i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), "/%d", i);
+		if (kind == 0)
+			rig_create(fs, path);
+		island = (uint64_t)i * 7919 % 30000 * 8192;
+		if (kind == 1)
+			rig_write(fs, inode, island, 100, i);
+		if (kind == 2)
+			CHECK_EQUAL(cowdax_fallocate(fs, inode, COWDAX_FALLOCATE_PUNCH, island, 4096, true, NULL,
+						     &error), 0);
+	}
+	after = private_memory();
+	CHECK(fs->txn.nodes.dirty_room <= 16384);
+	CHECK_EQUAL(cowdax_commit(fs, &error), 0);
+	rig_check(fs->path);
+	cowdax_close(fs);
+	remove(unit_path("image"));
+	return after - before;
+}
+
+/* The same in a process of its own, whose heap nobody has used before. */
+static uint64_t memory_for_alone(int kind, int count)
+{
+	uint64_t kib = 0;
+	int ends[2], status;
+	pid_t child;
+
+	CHECK_EQUAL(pipe(ends), 0);
+	child = fork();
+	CHECK(child >= 0);
+	if (!child) {
+		kib = memory_for(kind, count);
+		_exit(write(ends[1], &kib, sizeof(kib)) != sizeof(kib));
+	}
+	CHECK_EQUAL(waitpid(child, &status, 0), child);
+	CHECK_EQUAL(status, 0);
+	CHECK(read(ends[0], &kib, sizeof(kib)) == sizeof(kib));
+	close(ends[0]);
+	close(ends[1]);
+	return kib;
+}
+
+TEST("R18: a transaction of 40,000 operations takes no more memory than one of 10,000, but for a little")
+{
+	for (int kind = 0; kind < 3; kind++) {
+		uint64_t few, many;
+
+		few = memory_for_alone(kind, 10000);
+		many = memory_for_alone(kind, 40000);
+		unit_note("kind %d: %" PRIu64 " and %" PRIu64 " KiB", kind, few, many);
+		CHECK(many <= few + few / 2 + 1024);
+	}
+}
+
+TEST("R8: what an aborted transaction wrote out early is not taken for what the next of its number writes")
+{
+	struct cowdax *fs = rig_new(64 * MIB, 0, 512);
+	struct cowdax_error error;
+	uint64_t number = 0;
+	char path[32];
+
+	for (int round = 0; round < 3; round++) {
+		CHECK_EQUAL(cowdax_begin(fs, &error), 0);
+		CHECK(!number || number == fs->txn.record.transaction);
+		number = fs->txn.record.transaction;
+		for (int i = 0; i < 20000; i++) {
+			snprintf(path, sizeof(path), "/%d-%d", round, i);
+			rig_create(fs, path);
+		}
+		if (round < 2)
+			cowdax_abort(fs);
+		else
+			CHECK_EQUAL(cowdax_commit(fs, &error), 0);
+	}
+	for (int i = 0; i < 20000; i++) {
+		snprintf(path, sizeof(path), "/2-%d", i);
+		CHECK(rig_lookup(fs, path) > 0);
+	}
+	rig_check(fs->path);
+	cowdax_close(fs);
+}
+
 /* ---- full ---------------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t fill(struct cowdax *fs, const char *path, uint64_t piece)
@@ -916,6 +1025,31 @@ TEST("R17: one that fails for a reader's sake says so, and works when the reader
 	cowdax_close(reader);
 	CHECK_EQUAL(cowdax_write(fs, inode, bytes, MIB, 0, NULL, &error), 0);
 	free(bytes);
+	rig_check(fs->path);
+	cowdax_close(fs);
+}
+
+TEST("L4: a transaction of several operations is not refused space that is free for the sake of limbo's")
+{
+	struct cowdax *fs = rig_new(64 * MIB, 0, 0);
+	uint64_t inode = rig_splintered(fs, "/a", 2000), left;
+	struct cowdax_error error;
+
+	/* Many pieces in limbo, and the rest of the image full but for 5 %. */
+	CHECK_EQUAL(cowdax_begin(fs, &error), 0);
+	for (uint64_t i = 0; i < 2000; i += 3)
+		CHECK_EQUAL(cowdax_fallocate(fs, inode, COWDAX_FALLOCATE_PUNCH, 8192 * i, 4096, true, NULL, &error), 0);
+	CHECK_EQUAL(cowdax_commit(fs, &error), 0);
+	CHECK(fs->txn.record.limbo.address != 0);
+	rig_begin(fs);
+	left = fs->txn.record.free_grains / 4 - fs->super.blocks / 14;
+	cdx_txn_abort(&fs->txn);
+	CHECK_EQUAL(try_write(fs, rig_create(fs, "/b"), 0, left * 4096, 'b'), 0);
+	CHECK_EQUAL(cowdax_begin(fs, &error), 0);
+	CHECK(fs->txn.record.limbo.address != 0);
+	inode = rig_create(fs, "/c");
+	rig_write(fs, inode, 0, (cdx_budget(&fs->txn).available / 4 - 8) * 4096, 'c');
+	CHECK_EQUAL(cowdax_commit(fs, &error), 0);
 	rig_check(fs->path);
 	cowdax_close(fs);
 }
