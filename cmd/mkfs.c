@@ -217,7 +217,7 @@ static int make(struct cli *cli, struct arguments *args)
 	args->options.ready = announce;
 	args->options.ready_arg = cli;
 	ret = cowdax_mkfs(cli->image, &args->options, NULL, &cli->error);
-	return ret || cli->dry_run ? ret : probe_wipe(cli);
+	return ret || cli->dry_run ? ret : probe_wipe(cli, args->info.size);
 }
 
 static int run(struct cli *cli)
@@ -235,7 +235,7 @@ static int run(struct cli *cli)
 	if (!ret)
 		ret = identity_choose(cli, &args->options, args->uuid_given);
 	if (!ret)
-		ret = probe_target(cli, args->force);
+		ret = probe_target(cli, args->options.size, args->force);
 	return ret ? ret : make(cli, args);
 }
 

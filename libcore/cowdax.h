@@ -301,6 +301,21 @@ struct cowdax_mkfs_options {
 int cowdax_mkfs(const char *path, const struct cowdax_mkfs_options *options,
 		struct cowdax_info *info, struct cowdax_error *error);
 
+/** A cowdax filesystem in a file or device. */
+struct cowdax_found {
+	uint64_t fs_offset, size;	/* bytes */
+};
+/** Return 0 to go on, anything else to stop with that. */
+typedef int cowdax_found_fn(void *arg, const struct cowdax_found *found);
+/**
+ * Look for cowdax filesystems, damaged ones too, that share bytes with [offset, offset +
+ * length) (cut at the end) of the file or device at @path: any that starts at @offset, at 0,
+ * at sector 63 or at a multiple of 1 MiB (as many as there are in 64 GiB of data), or ends
+ * where the file does.  One may be told of more than once.
+ */
+int cowdax_find(const char *path, uint64_t offset, uint64_t length, cowdax_found_fn *fn, void *arg,
+		struct cowdax_error *error);
+
 /** The smallest filesystem that can be made with this geometry, bytes. */
 uint64_t cowdax_mkfs_min_size(uint32_t block_size, uint32_t node_size);
 

@@ -9,16 +9,17 @@
 struct cli;
 
 /**
- * 0 when a filesystem may be made in cli->image from cli->open.fs_offset on;
- * -EBUSY for a file that is in use.  Unless @force, -EEXIST for one in which
- * there is a filesystem or a partition table.  A missing file is fine.
+ * 0 when a filesystem of @length bytes (0: up to the end) may be made in cli->image from
+ * cli->open.fs_offset on; -EBUSY for a file that is in use.  Unless @force, -EEXIST where
+ * any of it is a filesystem's, a partition's or a partition table's, wherever that begins.
+ * A missing file is fine.
  */
-int probe_target(struct cli *cli, bool force);
+int probe_target(struct cli *cli, uint64_t length, bool force);
 /**
  * Erase what libblkid still takes for another filesystem or a partition table in
- * the one just made: signatures that lie where it has written nothing.
+ * the @length bytes just made: signatures that lie where nothing has been written.
  */
-int probe_wipe(struct cli *cli);
+int probe_wipe(struct cli *cli, uint64_t length);
 /** Whether @path is a block device on which a filesystem can be mounted with DAX. */
 bool probe_can_dax(const char *path);
 /** Bytes from the start of the whole disk to that of @path, 0 unless it is a partition. */

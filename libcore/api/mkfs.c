@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/find.h"
 #include "api/image.h"
 
 #define MIN_BLOCKS 64
@@ -62,17 +63,25 @@ struct former {
 	uint64_t end;		/* of the last of them, bytes */
 };
 
+/* The backup of a filesystem with another start is none of ours. */
+static bool is_super(const struct cdx_device *device, uint64_t offset)
+{
+	struct cdx_disk_super disk;
+
+	return cdx_device_pread(device, offset, &disk, sizeof(disk)) == 0 &&
+	       memcmp(disk.magic, CDX_SUPER_MAGIC, sizeof(disk.magic)) == 0 &&
+	       (offset == 0 || get64(disk.size) == offset + CDX_SUPER_SIZE);
+}
+
 static void find_former(const struct cdx_device *device, struct former *former)
 {
 	uint64_t place[CDX_BACKUP_PLACES + 1] = {0};
 	size_t n = 1 + cdx_super_backup_places(device, place + 1);
-	uint8_t magic[8];
 
 	former->n = 0;
 	former->end = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (cdx_device_pread(device, place[i], magic, sizeof(magic)) ||
-		    memcmp(magic, CDX_SUPER_MAGIC, sizeof(magic)) != 0)
+		if (!is_super(device, place[i]))
 			continue;
 		former->offset[former->n++] = place[i];
 		if (place[i] + CDX_SUPER_SIZE > former->end)
@@ -95,6 +104,46 @@ static int void_former(struct cdx_pmem *pm, const struct former *former)
 	for (size_t i = 0; i < former->n; i++)
 		cdx_pmem_zero(pm, former->offset[i], CDX_SUPER_SIZE);
 	return former->n ? cdx_pmem_fence(pm) : 0;
+}
+
+struct others {
+	const char *path;
+	uint64_t fs_offset;
+	struct cowdax_error *error;
+};
+
+/* One that starts elsewhere and is partly overwritten: nobody is to write to the rest of it. */
+static int void_other(void *arg, const struct cowdax_found *found)
+{
+	const struct others *others = arg;
+	struct cdx_device device;
+	struct former former;
+	int ret;
+
+	if (found->fs_offset == others->fs_offset)
+		return 0;
+	ret = cdx_device_open(&device, others->path, found->fs_offset, CDX_DEVICE_WRITABLE | CDX_DEVICE_NO_LOCK,
+			      others->error);
+	if (ret)
+		return ret;
+	find_former(&device, &former);
+	if (former.n)
+		ret = cdx_device_map(&device, others->path, former.end, others->error);
+	if (!ret)
+		ret = void_former(&device.pm, &former);
+	cdx_device_close(&device);
+	return ret;
+}
+
+static int void_others(const char *path, const struct cdx_device *device, uint64_t size,
+		       struct cowdax_error *error)
+{
+	struct others others = {path, device->fs_offset, error};
+	struct cdx_device all = *device;
+
+	all.fs_offset = 0;
+	all.size += device->fs_offset;
+	return cdx_find(&all, device->fs_offset, size, void_other, &others);
 }
 
 /* ---- writing ---------------------------------------------------------------------- */
@@ -138,12 +187,14 @@ static void fill_info(struct cowdax_info *info, const struct cdx_super *super, c
 
 /* The order is R4's: nothing is a filesystem until the last store is durable. */
 static int format(struct cdx_device *device, const struct cdx_super *super, const struct former *former,
-		  const struct cowdax_mkfs_options *options, struct cowdax_error *error)
+		  const char *path, const struct cowdax_mkfs_options *options, struct cowdax_error *error)
 {
 	struct cdx_txn txn;
 	int ret;
 
-	ret = void_former(&device->pm, former);
+	ret = void_others(path, device, super->size, error);
+	if (!ret)
+		ret = void_former(&device->pm, former);
 	if (!ret)
 		ret = prepare_ends(&device->pm, super);
 	if (ret)
@@ -292,7 +343,7 @@ static int make(struct target *target, const char *path, const struct cowdax_mkf
 	if (options->ready)
 		ret = options->ready(options->ready_arg, info);
 	if (!ret && !options->dry_run)
-		ret = format(&target->device, &super, &former, options, error);
+		ret = format(&target->device, &super, &former, path, options, error);
 	return ret;
 }
 
