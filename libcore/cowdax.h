@@ -178,7 +178,11 @@ int cowdax_lookup(struct cowdax *fs, const char *path, uint64_t *inode, struct c
 int cowdax_create(struct cowdax *fs, const char *path, mode_t mode, uint64_t *inode, struct cowdax_error *error);
 /** Create a directory; with @parents also those above it, and an existing directory is fine. */
 int cowdax_mkdir(struct cowdax *fs, const char *path, mode_t mode, bool parents, struct cowdax_error *error);
-/** Remove a file, or with @recursive whatever is there; all of it or nothing. */
+/** Remove a file, or with @recursive whatever is there; all of it or nothing.
+ *  A tree is gone with one small transaction, and taken apart by more (after the
+ *  commit of the caller's, if one is open), which give its space back; what a stop
+ *  leaves of that is done by whoever writes next.  -EUCLEAN with "removed, but" in
+ *  its text when that met damage. */
 int cowdax_remove(struct cowdax *fs, const char *path, bool recursive, struct cowdax_error *error);
 
 struct cowdax_stat {
@@ -353,6 +357,7 @@ struct cowdax_check_options {
 struct cowdax_check_summary {
 	bool clean;
 	uint64_t transaction, blocks, inodes, extents, shared_extents, nodes, problems;
+	uint64_t removed_inodes;	/* of the inodes: no name leads to them, they are yet to be taken apart */
 };
 /** Check an image, mapped read-only: no store, no waiting for writers.
  *  0 when the check ran to its end (then see summary->clean), negative errno

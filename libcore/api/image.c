@@ -281,9 +281,24 @@ int cdx_image_check_range(struct cowdax *fs, uint64_t inode, uint64_t offset, ui
 	return -EINPROGRESS;
 }
 
-static int start(struct cowdax *fs, struct cowdax_error *error)
+/*
+ * Begin; if there are orphans, take a piece of them apart first.  That is not this
+ * caller's work: what goes wrong with it goes wrong for whoever comes next, too.
+ */
+static int begin_swept(struct cowdax *fs, struct cowdax_error *error)
 {
 	int ret = cdx_txn_begin(&fs->txn, error);
+
+	if (ret || !cdx_orphans_wait(&fs->txn))
+		return ret;
+	cdx_txn_abort(&fs->txn);
+	cdx_orphan_sweep(&fs->txn, NULL);
+	return cdx_txn_begin(&fs->txn, error);
+}
+
+static int start(struct cowdax *fs, struct cowdax_error *error)
+{
+	int ret = begin_swept(fs, error);
 
 	if (ret)
 		return with_path(fs, ret, error);
@@ -350,7 +365,7 @@ int cowdax_commit(struct cowdax *fs, struct cowdax_error *error)
 	fs->explicit_txn = false;
 	ret = cdx_txn_commit(&fs->txn, error);
 	cdx_range_unlock(&fs->device, &fs->range);
-	return ret ? cdx_image_explain(fs, ret, "commit", error) : 0;
+	return ret ? cdx_image_explain(fs, ret, "commit", error) : cdx_image_tidy(fs, fs->path, error);
 }
 
 void cowdax_abort(struct cowdax *fs)
@@ -379,9 +394,61 @@ static int sweep_lanes(struct cowdax *fs, struct cowdax_error *error)
 	return 0;
 }
 
+/* Take all orphans apart; *some: that came to something.  -ENOSPC: not before limbo is drained. */
+static int sweep_orphans(struct cowdax *fs, bool *some, struct cowdax_error *error)
+{
+	int ret = 0;
+
+	*some = false;
+	while (cdx_orphans_wait(&fs->txn)) {
+		ret = cdx_orphan_sweep(&fs->txn, error);
+		if (ret <= 0)
+			return ret;
+		*some = true;
+	}
+	return 0;
+}
+
+/* Take orphans apart and drain limbo, which pays for more of that, until nothing comes of it. */
+static int take_apart(struct cowdax *fs, bool drain, bool *blocked, struct cowdax_error *error)
+{
+	bool some, drained_once = false;
+	int ret;
+
+	for (;;) {
+		ret = sweep_orphans(fs, &some, error);
+		if (ret && ret != -ENOSPC)
+			return ret;
+		if (drain || ret == -ENOSPC) {
+			int drained = cdx_txn_drain_all(&fs->txn, blocked, error);
+
+			if (drained && drained != -ENOSPC)
+				return drained;
+		}
+		if (ret == 0 || (drained_once && !some))
+			return ret;
+		drained_once = true;
+	}
+}
+
+int cdx_image_tidy(struct cowdax *fs, const char *what, struct cowdax_error *error)
+{
+	uint64_t broken = fs->txn.orphans.broken;
+	bool blocked;
+
+	if (!fs->txn.orphans.own)
+		return 0;
+	fs->txn.orphans.own = false;
+	/* What fails here is done later, by others: what was asked for has been done. */
+	take_apart(fs, false, &blocked, NULL);
+	if (fs->txn.orphans.broken == broken)
+		return 0;
+	return cdx_error(error, -EUCLEAN, "%s: removed, but what was below it is damaged: run fsck.cowdax", what);
+}
+
 int cdx_image_make_room(struct cowdax *fs, struct cowdax_error *error)
 {
-	bool blocked;
+	bool blocked = false;
 	int ret;
 
 	if (fs->device.flags & CDX_DEVICE_DISCARD)
@@ -389,7 +456,7 @@ int cdx_image_make_room(struct cowdax *fs, struct cowdax_error *error)
 	ret = sweep_lanes(fs, error);
 	if (ret && ret != -ENOSPC)
 		return ret;
-	ret = cdx_txn_drain_all(&fs->txn, &blocked, error);
+	ret = take_apart(fs, true, &blocked, error);
 	if (ret && ret != -ENOSPC)
 		return ret;
 	forget(fs, error);
@@ -415,6 +482,7 @@ static int in_own_transaction(struct cowdax *fs, cdx_image_op *op, void *args,
 
 	if (ret)
 		return ret;
+	fs->txn.sparing = fs->sparing;
 	ret = op(fs, args, error);
 	if (!ret && result && result->ready)
 		ret = announce(fs, result);
@@ -475,7 +543,9 @@ int cdx_image_change(struct cowdax *fs, cdx_image_op *op, void *args, struct cow
 				if (result->step)
 					result->step(result->step_arg, NULL);
 			}
+			fs->sparing = true;
 			ret = when_free(fs, op, args, result, error);
+			fs->sparing = false;
 		}
 	}
 	if (ret) {

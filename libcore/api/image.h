@@ -3,7 +3,8 @@
 #ifndef CDX_IMAGE_H
 #define CDX_IMAGE_H
 
-#include "fs/dir.h"
+#include "fs/orphan.h"
+#include "fs/path.h"
 #include "pmem/range.h"
 #include "iomap/stage.h"
 
@@ -19,6 +20,7 @@ struct cowdax {
 	struct { uint64_t inode, first, count; } wanted;	/* the one that was found busy */
 	bool explicit_txn;		/* opened by cowdax_begin */
 	bool failed;			/* and something in it went wrong */
+	bool sparing;			/* the second try, space having run out in the first */
 	bool held_back;			/* a reader kept some of what was freed from being used again */
 	const volatile unsigned char *alive;	/* reads 0 in a forked child (R10) */
 	void *scratch;			/* a block's worth */
@@ -56,6 +58,12 @@ int cdx_image_look(struct cowdax *fs, cdx_image_op *op, void *args, const char *
 		   struct cowdax_error *error);
 /* Make room after ENOSPC, as much as there is to make: try again.  -ENOSPC in a dry run. */
 int cdx_image_make_room(struct cowdax *fs, struct cowdax_error *error);
+
+/*
+ * After a removal was committed: take apart what it left as orphans.  -EUCLEAN, @what
+ * named, when that met damage; what else stops it is left to later writers.
+ */
+int cdx_image_tidy(struct cowdax *fs, const char *what, struct cowdax_error *error);
 
 /* Writes longer than this are staged: their bytes are not copied under the commit lock. */
 #define CDX_IMAGE_LONG (UINT64_C(1) << 20)

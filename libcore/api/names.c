@@ -92,8 +92,10 @@ static int remove_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
 int cowdax_remove(struct cowdax *fs, const char *path, bool recursive, struct cowdax_error *error)
 {
 	struct name_args args = {.path = path, .flag = recursive};
+	int ret = cdx_image_change(fs, remove_op, &args, NULL, path, error);
 
-	return cdx_image_change(fs, remove_op, &args, NULL, path, error);
+	/* In a transaction of the caller's the orphans wait for its commit. */
+	return ret || fs->explicit_txn ? ret : cdx_image_tidy(fs, path, error);
 }
 
 /* ---- looking -------------------------------------------------------------------------- */

@@ -67,6 +67,31 @@ static void judge_targets(struct cdx_check *ck, const struct cdx_files *files)
 	}
 }
 
+/* ---- orphans --------------------------------------------------------------------- */
+
+static void mark_orphans(const struct cdx_files *files)
+{
+	for (size_t i = 0; i < files->orphan_count; i++) {
+		struct cdx_seen_inode *inode = cdx_files_find(files, files->orphans[i]);
+
+		if (inode)
+			inode->flags |= CDX_INODE_REMOVED;
+	}
+}
+
+/* FORMAT 9.3: an orphan is a directory that no name leads to. */
+static void judge_orphans(struct cdx_check *ck, const struct cdx_files *files)
+{
+	for (size_t i = 0; i < files->orphan_count; i++) {
+		const struct cdx_seen_inode *inode = cdx_files_find(files, files->orphans[i]);
+
+		if (!inode || !(inode->flags & CDX_INODE_DIRECTORY))
+			cdx_report_inode(ck, CDX_P_ORPHAN_MISSING, files->orphans[i]);
+		else if (inode->names || inode->inode == COWDAX_ROOT_INODE)
+			cdx_report_inode(ck, CDX_P_ORPHAN_LINKED, files->orphans[i]);
+	}
+}
+
 /* ---- inodes ---------------------------------------------------------------------- */
 
 static void judge_directory(struct cdx_check *ck, const struct cdx_files *files,
@@ -82,6 +107,8 @@ static void judge_directory(struct cdx_check *ck, const struct cdx_files *files,
 	if (root)
 		report_compared(ck, CDX_P_INODE_PARENT, inode->inode, inode->parent,
 				COWDAX_ROOT_INODE);
+	else if (!inode->names && (inode->flags & CDX_INODE_REMOVED))
+		report_compared(ck, CDX_P_INODE_PARENT, inode->inode, inode->parent, 0);
 	else if (inode->names && !(inode->flags & CDX_INODE_PARENT_OK))
 		report_compared(ck, CDX_P_INODE_PARENT, inode->inode, inode->parent,
 				directory_number(files, &files->names[inode->name]));
@@ -92,7 +119,8 @@ static void judge_inode_links(struct cdx_check *ck, const struct cdx_files *file
 {
 	if (inode->flags & CDX_INODE_ABSENT)
 		return;
-	if (inode->names == 0 && inode->inode != COWDAX_ROOT_INODE)
+	if (inode->names == 0 && inode->inode != COWDAX_ROOT_INODE &&
+	    !(inode->flags & CDX_INODE_REMOVED))
 		cdx_report_inode(ck, CDX_P_INODE_ORPHAN, inode->inode);
 	if (inode->flags & CDX_INODE_BAD)
 		return;
@@ -112,7 +140,7 @@ static void climb(const struct cdx_files *files, struct cdx_seen_inode *start)
 {
 	const uint8_t known = CDX_INODE_CLIMBING | CDX_INODE_CONNECTED | CDX_INODE_DETACHED;
 	struct cdx_seen_inode *at = start, *next;
-	uint8_t end;
+	uint16_t end;
 
 	while (!(at->flags & known) && (next = cdx_files_above(files, at))) {
 		at->flags |= CDX_INODE_CLIMBING;
@@ -127,7 +155,7 @@ static void climb(const struct cdx_files *files, struct cdx_seen_inode *start)
 		at->flags |= end;
 	}
 	for (at = start; at && (at->flags & CDX_INODE_CLIMBING); at = cdx_files_above(files, at)) {
-		at->flags &= (uint8_t)~CDX_INODE_CLIMBING;
+		at->flags &= (uint16_t)~CDX_INODE_CLIMBING;
 		at->flags |= end;
 	}
 }
@@ -140,6 +168,7 @@ int cdx_check_directories(struct cdx_check *ck, struct cdx_files *files)
 
 	cdx_check_progress(ck, 3, 0, files->inode_count);
 	link_names(files);
+	mark_orphans(files);
 	for (size_t i = 0; i < files->inode_count; i++)
 		climb(files, &files->inodes[i]);
 	cdx_report_release(ck);
@@ -148,7 +177,9 @@ int cdx_check_directories(struct cdx_check *ck, struct cdx_files *files)
 		return 0;	/* what is missing may be right where it was */
 	if ((root->flags & CDX_INODE_ABSENT) || !(root->flags & CDX_INODE_DIRECTORY))
 		cdx_report_inode(ck, CDX_P_ROOT_MISSING, COWDAX_ROOT_INODE);
+	judge_orphans(ck, files);
 	for (size_t i = 0; i < files->inode_count; i++) {
+		ck->summary.removed_inodes += (files->inodes[i].flags & CDX_INODE_DETACHED) != 0;
 		judge_inode_links(ck, files, &files->inodes[i]);
 		if (files->inodes[i].flags & CDX_INODE_LOOP)
 			cdx_report_inode(ck, CDX_P_DIR_LOOP, files->inodes[i].inode);

@@ -15,6 +15,7 @@ void cdx_files_exit(struct cdx_files *files)
 {
 	free(files->inodes);
 	free(files->names);
+	free(files->orphans);
 }
 
 int cdx_files_add_inode(struct cdx_files *files, const struct cdx_seen_inode *inode)
@@ -40,6 +41,16 @@ int cdx_files_add_name(struct cdx_files *files, const struct cdx_seen_name *name
 			     sizeof(*files->names));
 	if (!ret)
 		files->names[files->name_count++] = *name;
+	return ret;
+}
+
+int cdx_files_add_orphan(struct cdx_files *files, uint64_t inode)
+{
+	int ret = cdx_array_grow(&files->orphans, &files->orphan_capacity, files->orphan_count,
+				 sizeof(*files->orphans));
+
+	if (!ret)
+		files->orphans[files->orphan_count++] = inode;
 	return ret;
 }
 

@@ -16,6 +16,7 @@ enum cdx_seen_inode_flags {
 	CDX_INODE_CONNECTED = 32,	/* leads to the root */
 	CDX_INODE_DETACHED = 64,
 	CDX_INODE_LOOP = 128,		/* one of those that contain each other */
+	CDX_INODE_REMOVED = 256,	/* an orphan item names it */
 };
 
 struct cdx_seen_inode {
@@ -25,7 +26,8 @@ struct cdx_seen_inode {
 	uint32_t nlink;			/* as stored */
 	uint32_t names;			/* dirents that lead to it */
 	uint32_t entries, subdirectories;	/* of a directory, as counted */
-	uint8_t type, flags;		/* S_IFMT >> 12; enum cdx_seen_inode_flags */
+	uint8_t type;			/* S_IFMT >> 12 */
+	uint16_t flags;			/* enum cdx_seen_inode_flags */
 };
 
 struct cdx_seen_name {
@@ -41,6 +43,8 @@ struct cdx_files {
 	size_t inode_count, inode_capacity;
 	struct cdx_seen_name *names;
 	size_t name_count, name_capacity;
+	uint64_t *orphans;		/* inode numbers in orphan items, ascending */
+	size_t orphan_count, orphan_capacity;
 	bool incomplete;		/* inodes or names are missing from the tables */
 	uint32_t steps;			/* taken to make paths: bounded */
 };
@@ -48,6 +52,7 @@ struct cdx_files {
 void cdx_files_exit(struct cdx_files *files);
 int cdx_files_add_inode(struct cdx_files *files, const struct cdx_seen_inode *inode);
 int cdx_files_add_name(struct cdx_files *files, const struct cdx_seen_name *name);
+int cdx_files_add_orphan(struct cdx_files *files, uint64_t inode);
 struct cdx_seen_inode *cdx_files_find(const struct cdx_files *files, uint64_t inode);
 /* The directory that @inode is in; NULL at the root, or where no name leads on. */
 struct cdx_seen_inode *cdx_files_above(const struct cdx_files *files,

@@ -206,7 +206,16 @@ static bool padding_zero(const struct cdx_disk_fs_item *item)
 	return true;
 }
 
-/* Where the tree does not start with the root directory, something stands in for it. */
+/* Its key is all of it. */
+static int orphan_item(struct cdx_check *ck, struct cdx_files *files,
+		       const struct cdx_disk_fs_item *item)
+{
+	if (get16(item->length))
+		cdx_report_inode(ck, CDX_P_FS_ITEM, get64(item->hash));
+	return cdx_files_add_orphan(files, get64(item->hash));
+}
+
+/* Where the inodes do not start with the root directory, something stands in for it. */
 static int note_absent_root(struct cdx_files *files)
 {
 	return cdx_files_add_inode(files, &(struct cdx_seen_inode){
@@ -226,13 +235,15 @@ static int fs_item(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx
 	int ret;
 
 	pass->files->incomplete |= walk->broken;
+	if (!padding_zero(item))
+		cdx_report_inode(ck, CDX_P_RESERVED_FIELD, get64(item->inode));
+	if (get64(item->inode) == CDX_ORPHAN_INODE && get64(item->item) == CDX_ITEM_ORPHAN)
+		return orphan_item(ck, pass->files, item);
 	if (pass->files->inode_count == 0 && !(inode && get64(item->inode) == COWDAX_ROOT_INODE)) {
 		ret = note_absent_root(pass->files);
 		if (ret)
 			return ret;
 	}
-	if (!padding_zero(item))
-		cdx_report_inode(ck, CDX_P_RESERVED_FIELD, get64(item->inode));
 	if (get64(item->inode) && inode)
 		return inode_item(ck, pass, view, item);
 	if (get64(item->inode) && get64(item->item) == CDX_ITEM_DIRENT)
@@ -270,6 +281,10 @@ static void judge_counts(struct cdx_check *ck, const struct cdx_files *files)
 	if (!files->incomplete && get64(ck->record.inodes) != inodes)
 		cdx_report(ck, CDX_P_INODE_COUNT, &(struct cdx_finding){
 			.compared = true, .found = get64(ck->record.inodes), .expected = inodes});
+	if (!files->incomplete && get64(ck->record.orphans) != files->orphan_count)
+		cdx_report(ck, CDX_P_ORPHAN_COUNT, &(struct cdx_finding){
+			.compared = true, .found = get64(ck->record.orphans),
+			.expected = files->orphan_count});
 }
 
 int cdx_check_fs(struct cdx_check *ck, struct cdx_files *files, struct cdx_event_set *mapped)

@@ -83,6 +83,8 @@ P(INODE_LAYOUT, "inode-layout", ERROR, 2,
   "an inode's extents are laid out in no known way", "layout 7")
 P(INODE_COUNT, "inode-count", ERROR, 2,
   "the number of inodes is wrong", "one inode too many on record")
+P(ORPHAN_COUNT, "orphan-count", ERROR, 2,
+  "the number of removed trees is wrong", "one orphan too many on record")
 P(NEXT_INODE, "next-inode", ERROR, 2,
   "the next inode number is taken, or past the last", "next inode in use")
 P(EXTENT_FORMAT, "extent-format", ERROR, 2,
@@ -119,6 +121,10 @@ P(DIRENT_TYPE, "dirent-type", ERROR, 3,
   "a directory entry gives a wrong type", "name of a wrong type")
 P(INODE_ORPHAN, "inode-orphan", ERROR, 3,
   "an inode has no name", "file without a name")
+P(ORPHAN_MISSING, "orphan-missing", ERROR, 3,
+  "a removed tree is no directory", "orphan of no inode")
+P(ORPHAN_LINKED, "orphan-linked", ERROR, 3,
+  "a removed tree has a name still", "orphan with a name")
 P(INODE_LINKS, "inode-links", ERROR, 3,
   "a link count is wrong", "file with a link too many")
 P(INODE_PARENT, "inode-parent", ERROR, 3,

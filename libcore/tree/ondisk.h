@@ -137,12 +137,14 @@ struct cdx_disk_commit {
 	struct cdx_disk_ref staging;
 	struct cdx_disk_ref snapshots;
 	le64 size;		/* the superblock's: where the backup is, should that be lost */
-	uint8_t reserved[40];
+	le64 orphans;		/* orphan items in the fs tree */
+	uint8_t reserved[32];
 };
 static_assert(sizeof(struct cdx_disk_commit) == 192, "FORMAT 4");
 static_assert(offsetof(struct cdx_disk_commit, transaction) == 24, "FORMAT 4");
 static_assert(offsetof(struct cdx_disk_commit, fs) == 64, "FORMAT 4");
 static_assert(offsetof(struct cdx_disk_commit, size) == 144, "FORMAT 4");
+static_assert(offsetof(struct cdx_disk_commit, orphans) == 152, "FORMAT 4");
 
 /* The number after the last one may stand there: then none is left to be drawn. */
 static inline bool cdx_next_inode_possible(uint64_t next)
@@ -220,11 +222,12 @@ static inline bool cdx_extent_in_range(const struct cdx_disk_extent *extent, uns
  * FORMAT 9: leaf item of the fs tree: this, then length bytes of value, then
  * zeros up to a multiple of 8.
  */
-enum cdx_item { CDX_ITEM_INODE = 1, CDX_ITEM_DIRENT = 2 };
+enum cdx_item { CDX_ITEM_INODE = 1, CDX_ITEM_DIRENT = 2, CDX_ITEM_ORPHAN = 3 };
+#define CDX_ORPHAN_INODE 0		/* FORMAT 9.3: what orphan items have as their inode */
 struct cdx_disk_fs_item {
 	le64 inode;
 	le64 item;		/* enum cdx_item */
-	le64 hash;		/* dirent: hash of the name << 8 | collision number; else 0 */
+	le64 hash;		/* dirent: hash of the name << 8 | collision number; orphan: its inode; else 0 */
 	le16 length;
 	le16 reserved0;
 	le32 reserved1;

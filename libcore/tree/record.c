@@ -255,6 +255,7 @@ int cdx_record_decode(struct cdx_record *record, const struct cdx_super *super,
 	record->inodes = get64(slot->inodes);
 	record->free_grains = get64(slot->free_grains);
 	record->next_nonce = get64(slot->next_nonce);
+	record->orphans = get64(slot->orphans);
 	if (get64(slot->snapshots.address) || record->free_grains > super->grains)
 		return -EUCLEAN;
 	ret = decode_ref(&record->fs, super, &slot->fs);
@@ -298,6 +299,7 @@ size_t cdx_record_encode(const struct cdx_record *record, const struct cdx_super
 	slot->inodes = put64(record->inodes);
 	slot->free_grains = put64(record->free_grains);
 	slot->next_nonce = put64(record->next_nonce);
+	slot->orphans = put64(record->orphans);
 	cdx_ref_encode(&slot->fs, &record->fs);
 	cdx_ref_encode(&slot->space, &record->space);
 	cdx_ref_encode(&slot->limbo, &record->limbo);

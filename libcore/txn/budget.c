@@ -2,6 +2,8 @@
 /* How much space there is, and for whom: R17. */
 #include "txn/budget.h"
 
+#include "txn/bound.h"
+
 #define MAX_UNDOING 32768	/* grains, at most, that are left alone until limbo is undone */
 #define UNDOING_COST 8		/* nodes that undoing one entry may take until it pays */
 
@@ -67,6 +69,15 @@ bool cdx_budget_can_expand(const struct cdx_txn *txn)
 	/* What removals need is not touched, and two paths are shadowed at most. */
 	return txn->record.pool.grains >
 	       txn->nodes.dirty_count + cdx_budget_kept(txn) / 2 + 2 * CDX_LEVELS;
+}
+
+bool cdx_budget_has_room(const struct cdx_txn *txn)
+{
+	const struct cdx_record *record = &txn->record;
+
+	/* Taking space from the tree may take as much again. */
+	return record->pool.grains + record->free_grains / 2 >= txn->nodes.dirty_count +
+	       cdx_bound_entry(txn->super, record) + cdx_bound_commit(txn->super, record);
 }
 
 int cdx_budget_entries(const struct cdx_txn *txn, unsigned int share, int most)

@@ -31,6 +31,8 @@ bool cdx_budget_must_drain(struct cdx_txn *txn, uint64_t grains);
 bool cdx_budget_is_low(const struct cdx_txn *txn);
 /* Whether the pool can pay for taking a tree apart, which costs nodes before it gives any. */
 bool cdx_budget_can_expand(const struct cdx_txn *txn);
+/* Whether removing one more entry is sure to fit into this transaction. */
+bool cdx_budget_has_room(const struct cdx_txn *txn);
 /* How many limbo entries 1/@share of all that is free can pay for: 1 .. @most. */
 int cdx_budget_entries(const struct cdx_txn *txn, unsigned int share, int most);
 

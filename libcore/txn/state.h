@@ -67,10 +67,17 @@ struct cdx_txn {
 	enum cdx_working working;
 	enum cdx_drain drain;
 	enum cdx_claim claim;
+	bool sparing;			/* space has run out once: put off what can be put off */
 	struct cdx_run taking;		/* the run that nodes are being written to */
 	bool pool_by_length;		/* and the pool is in an order for that, not of addresses */
 	uint64_t epoch;			/* transaction whose reader byte this handle holds; 0: none */
 	struct timespec now;		/* stamp of this transaction's changes */
+	struct {			/* removed trees, see fs/orphan.c */
+		uint64_t from;		/* where to look for one */
+		uint64_t broken;	/* damaged ones met */
+		uint64_t left;		/* of the record's, those that this handle can do nothing about */
+		bool own;		/* this handle's own removal left some */
+	} orphans;
 	struct { uint64_t inode, offset; } unreadable;	/* data of a file that was met; inode 0: none */
 };
 

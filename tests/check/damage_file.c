@@ -385,6 +385,73 @@ static void directory_orphan(struct image *image)
 	image_seal(image);
 }
 
+static void add_orphan(struct image *image, uint64_t inode)
+{
+	insert_item(image, CDX_ORPHAN_INODE, CDX_ITEM_ORPHAN, inode, NULL, 0);
+	add64(&image->record->orphans, 1);
+}
+
+/* What removing it leaves. */
+static void orphan(struct image *image)
+{
+	uint64_t inode = inode_of(image, "dir");
+
+	inode_at(image, "dir")->parent = put64(0);
+	directory_orphan(image);
+	add_orphan(image, inode);
+	image_seal(image);
+}
+
+static void orphan_with_parent(struct image *image)
+{
+	uint64_t inode = inode_of(image, "dir");
+
+	directory_orphan(image);
+	add_orphan(image, inode);
+	image_seal(image);
+}
+
+static void orphan_count(struct image *image)
+{
+	add64(&image->record->orphans, 1);
+	image_seal(image);
+}
+
+static void orphan_value(struct image *image)
+{
+	uint64_t inode = inode_of(image, "dir");
+
+	inode_at(image, "dir")->parent = put64(0);
+	directory_orphan(image);
+	insert_item(image, CDX_ORPHAN_INODE, CDX_ITEM_ORPHAN, inode, "12345678", 8);
+	add64(&image->record->orphans, 1);
+	image_seal(image);
+}
+
+static void orphan_missing(struct image *image)
+{
+	add_orphan(image, get64(image->record->next_inode) - 1 + 1000);
+	image_seal(image);
+}
+
+static void orphan_file(struct image *image)
+{
+	add_orphan(image, inode_of(image, "empty"));
+	image_seal(image);
+}
+
+static void orphan_linked(struct image *image)
+{
+	add_orphan(image, inode_of(image, "dir"));
+	image_seal(image);
+}
+
+static void orphan_root(struct image *image)
+{
+	add_orphan(image, COWDAX_ROOT_INODE);
+	image_seal(image);
+}
+
 static void links_of_file(struct image *image)
 {
 	add32(&inode_at(image, "empty")->nlink, 1);
@@ -552,6 +619,14 @@ const struct damage file_damages[] = {
 	{"dirent-type", "name of a wrong type", PLAIN, dirent_type, AS_IS, NULL},
 	{"inode-orphan", "file without a name", PLAIN, inode_orphan, AS_IS, NULL},
 	{"inode-orphan", "directory without a name", PLAIN, directory_orphan, AS_IS, NULL},
+	{NULL, "removed directory", PLAIN, orphan, AS_IS, NULL},
+	{"fs-item", "orphan with a value", PLAIN, orphan_value, AS_IS, NULL},
+	{"inode-parent", "orphan with a parent", PLAIN, orphan_with_parent, AS_IS, NULL},
+	{"orphan-count", "one orphan too many on record", PLAIN, orphan_count, AS_IS, NULL},
+	{"orphan-missing", "orphan of no inode", PLAIN, orphan_missing, AS_IS, NULL},
+	{"orphan-missing", "orphan that is a file", PLAIN, orphan_file, AS_IS, NULL},
+	{"orphan-linked", "orphan with a name", PLAIN, orphan_linked, AS_IS, NULL},
+	{"orphan-linked", "root removed", PLAIN, orphan_root, AS_IS, NULL},
 	{"inode-links", "file with a link too many", PLAIN, links_of_file, AS_IS, "/empty"},
 	{"inode-links", "directory with a link too few", PLAIN, links_of_directory, AS_IS, NULL},
 	{"inode-parent", "file with a parent", PLAIN, parent_of_file, AS_IS, NULL},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Directories and paths.  Names are made to collide through --wrap=cdx_siphash. */
-#include "fs/dir.h"
+#include "fs/path.h"
 
 #include <inttypes.h>
 #include <sys/stat.h>

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* R17, L4: on a full image removing, truncating and punching work, and give back what they say. */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "rig.h"
+
+#define DISTANCE 7919	/* a prime: a walk of blocks that are not neighbours */
+
+static struct cowdax_error error;
+
+static void must(int ret, const char *what)
+{
+	if (ret >= 0)
+		return;
+	unit_note("%s: %s", what, error.text);
+	unit_fail(__FILE__, __LINE__, what);
+}
+
+static void remove_all(struct cowdax *fs, const char *path)
+{
+	must(cowdax_remove(fs, path, true, &error), path);
+}
+
+/* ---- filling ---------------------------------------------------------------------------- */
+
+static bool try_write(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t length)
+{
+	unsigned char *bytes = malloc(length);
+	int ret;
+
+	CHECK(bytes);
+	memset(bytes, 7, length);
+	ret = cowdax_write(fs, inode, bytes, length, offset, NULL, &error);
+	free(bytes);
+	if (ret && ret != -ENOSPC)
+		must(ret, "write");
+	return ret == 0;
+}
+
+/* Append to a file until nothing fits, by ever smaller pieces. */
+static void fill_bytes(struct cowdax *fs, const char *path)
+{
+	uint64_t inode, offset = 0;
+
+	if (cowdax_create(fs, path, 0644, &inode, &error))
+		return;
+	for (uint64_t length = 4 * MIB; length >= fs->super.block_size;) {
+		if (try_write(fs, inode, offset, length))
+			offset += length;
+		else
+			length /= 2;
+	}
+}
+
+/* Create empty files and directories until not even that can be had. */
+static void fill_names(struct cowdax *fs)
+{
+	for (int failures = 0, i = 0; failures < 3; i++) {
+		char path[64];
+		uint64_t inode;
+		int ret;
+
+		snprintf(path, sizeof(path), "/name%d", i);
+		ret = i % 3 ? cowdax_create(fs, path, 0644, &inode, &error) :
+			      cowdax_mkdir(fs, path, 0755, false, &error);
+		if (ret && ret != -ENOSPC)
+			must(ret, path);
+		failures += ret != 0;
+	}
+}
+
+static void fill(struct cowdax *fs)
+{
+	fill_bytes(fs, "/filler");
+	fill_names(fs);
+}
+
+/* Files of @bytes each in @directory, one transaction for twenty. */
+static void make_files(struct cowdax *fs, const char *directory, int count, uint64_t bytes)
+{
+	char buffer[8192];
+
+	memset(buffer, 3, sizeof(buffer));
+	for (int i = 0; i < count; i++) {
+		char path[128];
+		uint64_t inode;
+
+		if (i % 20 == 0)
+			must(cowdax_begin(fs, &error), "begin");
+		snprintf(path, sizeof(path), "%s/file%d", directory, i);
+		must(cowdax_create(fs, path, 0644, &inode, &error), path);
+		if (bytes)
+			must(cowdax_write(fs, inode, buffer, bytes, 0, NULL, &error), path);
+		if (i % 20 == 19 || i == count - 1)
+			must(cowdax_commit(fs, &error), "commit");
+	}
+}
+
+/* What was given back can be had: one file of nearly that. */
+static void expect_room(struct cowdax *fs, uint64_t bytes)
+{
+	uint64_t inode, offset = 0, piece = 64 * fs->super.block_size;
+
+	must(cowdax_create(fs, "/again", 0644, &inode, &error), "create again");
+	for (; offset + piece <= bytes; offset += piece)
+		if (!try_write(fs, inode, offset, piece))
+			break;
+	if (offset + piece <= bytes)
+		unit_note("%" PRIu64 " of %" PRIu64 " bytes could be written", offset, bytes);
+	CHECK(offset + piece > bytes);
+}
+
+static void expect_gone(struct cowdax *fs, const char *path)
+{
+	uint64_t inode;
+
+	CHECK_EQUAL(cowdax_lookup(fs, path, &inode, &error), -ENOENT);
+	CHECK_EQUAL(fs->txn.record.orphans, 0);
+	rig_check(fs->path);
+}
+
+/* ---- trees of names --------------------------------------------------------------------------- */
+
+static void remove_wide(uint64_t size, uint32_t node_size, int count, uint64_t bytes)
+{
+	struct cowdax *fs = rig_new(size, 0, node_size);
+
+	must(cowdax_mkdir(fs, "/wide", 0755, false, &error), "mkdir");
+	make_files(fs, "/wide", count, bytes);
+	fill(fs);
+	rig_check(fs->path);
+	remove_all(fs, "/wide");
+	expect_gone(fs, "/wide");
+	expect_room(fs, bytes ? (uint64_t)count * fs->super.block_size * 9 / 10 : 0);
+	rig_check(fs->path);
+	cowdax_close(fs);
+}
+
+TEST("R17: a directory of 4,000 files is removed from a full image, whatever its nodes' size")
+{
+	static const uint32_t sizes[] = {512, 1024, 2048, 4096};
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		remove_wide(24 * MIB, sizes[i], 4000, 100);
+}
+
+TEST("R17: a directory of 8,000 files is removed from a full image")
+{
+	remove_wide(48 * MIB, 1024, 8000, 4096);
+	remove_wide(16 * MIB, 512, 8000, 0);
+}
+
+TEST("R17: a directory of 20,000 files is removed from a full image")
+{
+	remove_wide(128 * MIB, 0, 20000, 100);
+	remove_wide(32 * MIB, 4096, 20000, 0);
+}
+
+TEST("R17: directories 10,000 deep are removed from a full image")
+{
+	static const uint32_t sizes[] = {512, 1024, 4096};
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct cowdax *fs = rig_new(24 * MIB, 0, sizes[i]);
+		char path[20004] = "";
+
+		for (size_t depth = 0; depth < 10000; depth++)
+			memcpy(path + 2 * depth, "/d", 3);
+		must(cowdax_mkdir(fs, path, 0755, true, &error), "mkdir -p");
+		fill(fs);
+		remove_all(fs, "/d");
+		expect_gone(fs, "/d");
+		cowdax_close(fs);
+	}
+}
+
+TEST("R17: a tree of many directories with files in each is removed from a full image")
+{
+	struct cowdax *fs = rig_new(32 * MIB, 0, 512);
+
+	for (int i = 0; i < 150; i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/top/%d/%d", i / 12, i);
+		must(cowdax_mkdir(fs, path, 0755, true, &error), path);
+		make_files(fs, path, 25, i % 2 ? 300 : 0);
+	}
+	fill(fs);
+	remove_all(fs, "/top");
+	expect_gone(fs, "/top");
+	expect_room(fs, 75u * 25 * 4096 * 9 / 10);
+	cowdax_close(fs);
+}
+
+/* ---- half taken apart --------------------------------------------------------------------------- */
+
+/* A tree that is not gone with its first transaction; whose taking apart is cut short after that. */
+static struct cowdax *half_removed(int count)
+{
+	struct cowdax *fs = rig_new(16 * MIB, 0, 0);
+	struct cdx_txn *txn;
+
+	must(cowdax_mkdir(fs, "/top/deep", 0755, true, &error), "mkdir");
+	make_files(fs, "/top", count, 100);
+	make_files(fs, "/top/deep", 20, 5000);
+	txn = rig_begin(fs);
+	CHECK_EQUAL(cdx_path_remove(txn, "/top", true, &error), 0);
+	rig_commit(fs);
+	CHECK(fs->txn.record.orphans > 0);
+	rig_check(fs->path);
+	return fs;
+}
+
+TEST("L4: what a removal that was cut short leaves is taken apart by whoever writes next, piece by piece")
+{
+	struct cowdax *fs = half_removed(2000), *other = rig_again(fs);
+	uint64_t inode, before;
+
+	CHECK_EQUAL(cowdax_lookup(other, "/top", &inode, &error), -ENOENT);
+	before = fs->txn.record.inodes;
+	must(cowdax_mkdir(other, "/a", 0755, false, &error), "mkdir");
+	CHECK(other->txn.record.inodes < before);
+	CHECK(other->txn.record.inodes > 1000);
+	rig_check(fs->path);
+	for (int i = 0; i < 10; i++) {
+		must(cowdax_begin(other, &error), "begin");
+		must(cowdax_commit(other, &error), "commit");
+	}
+	CHECK_EQUAL(other->txn.record.orphans, 0);
+	CHECK_EQUAL(other->txn.record.inodes, 2);
+	rig_check(fs->path);
+	cowdax_close(other);
+	cowdax_close(fs);
+}
+
+TEST("an inode of a removed tree is found by its number until it has been taken apart")
+{
+	struct cowdax *fs = half_removed(1000), *other = rig_again(fs);
+	struct cowdax_stat st;
+	uint64_t number = 0, inode, found = 0;
+	char path[32];
+
+	for (number = 2; number < 1010; number++) {
+		snprintf(path, sizeof(path), "ino:%" PRIu64, number);
+		found += cowdax_lookup(other, path, &inode, &error) == 0;
+	}
+	CHECK(found > 500 && found < 1000);
+	for (int i = 0; i < 10; i++) {
+		must(cowdax_begin(other, &error), "begin");
+		must(cowdax_commit(other, &error), "commit");
+	}
+	for (number = 2; number < 1030; number++)
+		CHECK_EQUAL(cowdax_stat(other, number, &st, &error), -ENOENT);
+	cowdax_close(other);
+	cowdax_close(fs);
+}
+
+TEST("in a transaction a removal is part of it: rolled back nothing is gone, committed all is")
+{
+	struct cowdax *fs = rig_new(16 * MIB, 0, 0);
+	uint64_t inode;
+
+	must(cowdax_mkdir(fs, "/top", 0755, false, &error), "mkdir");
+	make_files(fs, "/top", 1500, 100);
+	must(cowdax_begin(fs, &error), "begin");
+	remove_all(fs, "/top");
+	CHECK_EQUAL(cowdax_lookup(fs, "/top", &inode, &error), -ENOENT);
+	cowdax_abort(fs);
+	must(cowdax_lookup(fs, "/top/file1499", &inode, &error), "lookup");
+	CHECK_EQUAL(fs->txn.record.inodes, 1502);
+	rig_check(fs->path);
+	must(cowdax_begin(fs, &error), "begin");
+	remove_all(fs, "/top");
+	must(cowdax_mkdir(fs, "/top", 0755, false, &error), "mkdir");
+	must(cowdax_commit(fs, &error), "commit");
+	CHECK_EQUAL(fs->txn.record.inodes, 2);
+	CHECK_EQUAL(fs->txn.record.orphans, 0);
+	rig_check(fs->path);
+	cowdax_close(fs);
+}
+
+/* ---- damage ------------------------------------------------------------------------------------------ */
+
+/* In directory @path, let @name stand for @target, whatever that is. */
+static void plant(struct cowdax *fs, const char *path, const char *name, uint64_t target)
+{
+	struct cdx_txn *txn = rig_begin(fs);
+	struct cdx_inode dir, inode;
+
+	CHECK_EQUAL(cdx_path_inode(txn, path, &dir, &error), 0);
+	CHECK_EQUAL(cdx_inode_load(txn, target, &inode), 0);
+	CHECK_EQUAL(cdx_dir_add(txn, &dir, name, strlen(name), &inode), 0);
+	CHECK_EQUAL(cdx_inode_store(txn, &dir), 0);
+	rig_commit(fs);
+}
+
+TEST("R20: a name for the root directory is damage: removing it, or what holds it, ends")
+{
+	struct cowdax *fs = rig_new(4 * MIB, 0, 0);
+	uint64_t inode;
+
+	must(cowdax_mkdir(fs, "/a/b", 0755, true, &error), "mkdir");
+	plant(fs, "/a", "root", COWDAX_ROOT_INODE);
+	plant(fs, "/", "self", COWDAX_ROOT_INODE);
+	CHECK_EQUAL(cowdax_remove(fs, "/self", true, &error), -EUCLEAN);
+	CHECK_EQUAL(cowdax_remove(fs, "/a/root", true, &error), -EUCLEAN);
+	CHECK_EQUAL(cowdax_remove(fs, "/a", true, &error), -EUCLEAN);
+	must(cowdax_lookup(fs, "/a/b", &inode, &error), "lookup");
+	cowdax_close(fs);
+}
+
+TEST("R20: directories that contain each other end a removal, what was found is said, and later writers go on")
+{
+	struct cowdax *fs = rig_new(16 * MIB, 0, 0), *other;
+	uint64_t a, orphans;
+
+	must(cowdax_mkdir(fs, "/a/b", 0755, true, &error), "mkdir");
+	a = rig_lookup(fs, "/a");
+	plant(fs, "/a/b", "loop", a);
+	CHECK_EQUAL(cowdax_remove(fs, "/a", true, &error), -EUCLEAN);
+	CHECK_EQUAL(cowdax_remove(fs, "/a/b/loop", true, &error), -EUCLEAN);
+	must(cowdax_lookup(fs, "/a/b", &a, &error), "lookup");
+	/* The same too far down for the first transaction. */
+	make_files(fs, "/a/b", 3000, 0);
+	CHECK_EQUAL(cowdax_remove(fs, "/a", true, &error), -EUCLEAN);
+	CHECK(strstr(error.text, "removed, but") != NULL);
+	CHECK_EQUAL(cowdax_lookup(fs, "/a", &a, &error), -ENOENT);
+	orphans = fs->txn.record.orphans;
+	CHECK(orphans > 0);
+	other = rig_again(fs);
+	for (int i = 0; i < 20; i++) {
+		char path[32];
+
+		snprintf(path, sizeof(path), "/new%d", i);
+		must(cowdax_mkdir(other, path, 0755, false, &error), path);
+	}
+	CHECK_EQUAL(other->txn.record.orphans, orphans);
+	must(cowdax_mkdir(other, "/more", 0755, false, &error), "mkdir");
+	make_files(other, "/more", 1000, 0);
+	remove_all(other, "/more");
+	CHECK_EQUAL(other->txn.record.orphans, orphans);
+	cowdax_close(other);
+	cowdax_close(fs);
+}
