@@ -13,7 +13,9 @@
  *    the filesystem, not of the file it lies in.
  *  - A handle belongs to one thread at a time and to the process that opened
  *    it.  Threads that work at once open a handle each: the handle is the unit
- *    of locking.
+ *    of locking.  fork() closes the handle's descriptor in the child, so that the
+ *    child does not keep its locks; a child made around fork() (clone(2), _Fork())
+ *    must call exec, or keeps them for as long as it lives.
  *  - Functions that change the image run in the handle's open transaction, or,
  *    when none is open, in one of their own that is durable when they return 0.
  *    When a function fails inside an explicit transaction, that transaction can

@@ -205,7 +205,7 @@ static bool read_slots_stable(struct cdx_check *ck, struct slot_copies pair[2])
 	uint64_t epoch = pair[0].newest;
 
 	if (any)
-		cdx_device_lock(&ck->device, CDX_LOCK_READERS + epoch, 1, false, false);
+		cdx_device_lock(&ck->device, ck->device.lock.readers + epoch, 1, false, false);
 	for (int try = 0; try < STABLE_TRIES; try++) {
 		any = read_slots(ck, &pair[0]);
 		read_slots(ck, &pair[1]);

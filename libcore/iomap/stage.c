@@ -59,7 +59,7 @@ int cdx_stage_sweep(struct cdx_txn *txn, const struct cdx_stage *own)
 		lane = get64(entry.lane) + 1;
 		if (own && own->open && own->lane == get64(entry.lane))
 			continue;	/* the kernel does not report this handle's own lock (R6) */
-		ret = cdx_device_lock_test(txn->device, CDX_LOCK_LANES + get64(entry.lane), 1, &where);
+		ret = cdx_device_lock_test(txn->device, txn->device->lock.lanes + get64(entry.lane), 1, &where);
 		if (ret == 0)
 			ret = drop_entry(txn, &entry);
 		if (ret < 0)
@@ -98,7 +98,7 @@ int cdx_stage_open(struct cdx_stage *stage, struct cdx_txn *txn, uint64_t start,
 
 	*stage = (struct cdx_stage){.txn = txn, .start = start, .position = start, .scratch = scratch};
 	for (stage->lane = 0; stage->lane <= CDX_MAX_LANE; stage->lane++) {
-		ret = cdx_device_lock(txn->device, CDX_LOCK_LANES + stage->lane, 1, true, false);
+		ret = cdx_device_lock(txn->device, txn->device->lock.lanes + stage->lane, 1, true, false);
 		if (ret != -EAGAIN)
 			break;
 	}
@@ -122,7 +122,7 @@ void cdx_stage_close(struct cdx_stage *stage)
 		else
 			cdx_txn_abort(stage->txn);
 	}
-	cdx_device_unlock(stage->txn->device, CDX_LOCK_LANES + stage->lane, 1);
+	cdx_device_unlock(stage->txn->device, stage->txn->device->lock.lanes + stage->lane, 1);
 	stage->open = false;
 }
 

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The file or device that an image lies in: what it is, how large, who may have it
+ * (FORMAT 11), and a mapping of it that outlives nobody's locks (R10).
+ */
 #include "pmem/device.h"
 
 #include <dirent.h>
@@ -143,7 +147,9 @@ static int refuse_unusable(const struct cdx_device *device, const char *path, co
 	return 0;
 }
 
-static int take_open_lock(struct cdx_device *device, const char *path, struct cowdax_error *error)
+/* The open lock of the first @length bytes.  Who has some of it already loses nothing by a failure. */
+static int take_open_lock(struct cdx_device *device, const char *path, uint64_t length,
+			  struct cowdax_error *error)
 {
 	bool exclusive = device->flags & CDX_DEVICE_EXCLUSIVE;
 	bool wait = !exclusive && !(device->flags & CDX_DEVICE_NO_WAIT);
@@ -151,15 +157,33 @@ static int take_open_lock(struct cdx_device *device, const char *path, struct co
 
 	if (device->flags & CDX_DEVICE_NO_LOCK)
 		return 0;
-	ret = cdx_device_lock(device, CDX_LOCK_OPEN, 1, exclusive, wait);
+	ret = cdx_device_lock(device, device->lock.open, cdx_lock_units(length), exclusive, wait);
 	if (ret == -EAGAIN)
 		return cdx_error(error, -EBUSY, "%s: in use by another process", path);
 	return ret;
 }
 
+static int open_again(const char *path, int mode)
+{
+	int fd;
+
+	do {
+		fd = open(path, mode | O_CLOEXEC);
+	} while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
 static int not_an_image(const char *path, struct cowdax_error *error)
 {
 	return cdx_error(error, -ENODEV, "%s: not a regular file, block device or DAX device", path);
+}
+
+static void close_descriptor(struct cdx_device *device)
+{
+	cdx_fork_release(&device->fork_guard);
+	if (device->fd >= 0)
+		close(device->fd);
+	device->fd = -1;
 }
 
 int cdx_device_open(struct cdx_device *device, const char *path, uint64_t fs_offset, unsigned int flags,
@@ -174,6 +198,9 @@ int cdx_device_open(struct cdx_device *device, const char *path, uint64_t fs_off
 	device->fd = -1;
 	device->flags = (int)flags;
 	device->fs_offset = fs_offset;
+	if (fs_offset >= CDX_MAX_IMAGE)
+		return cdx_error(error, -EFBIG, "%s: no filesystem can start at %" PRIu64, path, fs_offset);
+	cdx_lock_place(&device->lock, fs_offset);
 	if (fs_offset % 512)
 		return cdx_error(error, -EINVAL,
 				 "%s: a filesystem starts at a multiple of 512 bytes, not at %" PRIu64, path,
@@ -185,20 +212,21 @@ int cdx_device_open(struct cdx_device *device, const char *path, uint64_t fs_off
 		return S_ISDIR(st.st_mode) ? cdx_error_errno(error, -EISDIR, path) : not_an_image(path, error);
 	if (S_ISBLK(st.st_mode) && (flags & CDX_DEVICE_EXCLUSIVE))
 		mode |= O_EXCL;
-	device->fd = open(path, mode | O_CLOEXEC);
+	device->fd = open_again(path, mode);
 	if (device->fd < 0)
 		return cdx_error_errno(error, -errno, path);
 	device->owner = getpid();
-	ret = fstat(device->fd, &st) ? -errno : find_size(device, &st, &size);
+	ret = cdx_fork_watch(&device->fork_guard, &device->fd);
+	if (!ret)
+		ret = fstat(device->fd, &st) ? -errno : find_size(device, &st, &size);
 	if (ret == -ENODEV)
 		ret = not_an_image(path, error);
 	if (!ret)
 		ret = refuse_unusable(device, path, &st, error);
 	if (!ret)
-		ret = take_open_lock(device, path, error);
+		ret = take_open_lock(device, path, 0, error);
 	if (ret) {
-		close(device->fd);
-		device->fd = -1;
+		close_descriptor(device);
 		return cdx_error_errno(error, ret, path);
 	}
 	device->size = size > fs_offset ? size - fs_offset : 0;
@@ -247,10 +275,13 @@ int cdx_device_map(struct cdx_device *device, const char *path, uint64_t length,
 		flags |= CDX_PMEM_WRITABLE;
 	if (device->flags & CDX_DEVICE_DISCARD)
 		flags |= CDX_PMEM_DISCARD;
+	ret = take_open_lock(device, path, length, error);
+	if (ret)
+		return cdx_error_errno(error, ret, path);
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", device->fd);
-	fd = open(self, (flags & CDX_PMEM_WRITABLE ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	fd = open_again(self, flags & CDX_PMEM_WRITABLE ? O_RDWR : O_RDONLY);
 	if (fd < 0)
-		fd = open(path, (flags & CDX_PMEM_WRITABLE ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+		fd = open_again(path, flags & CDX_PMEM_WRITABLE ? O_RDWR : O_RDONLY);
 	if (fd < 0)
 		return cdx_error_errno(error, -errno, path);
 	if (!same_file(fd, device->fd)) {
@@ -279,11 +310,9 @@ void cdx_device_close(struct cdx_device *device)
 		cdx_pmem_unmap(&device->pm);
 	/* A forked child may have the open file still: what is not let go stays locked (R10). */
 	if (device->fd >= 0 && device->owner == getpid())
-		cdx_device_unlock(device, CDX_LOCK_OPEN, 0);
-	if (device->fd >= 0)
-		close(device->fd);
+		cdx_device_unlock(device, CDX_LOCK_FIRST, 0);
+	close_descriptor(device);
 	device->mapped = false;
-	device->fd = -1;
 }
 
 /* Device DAX cannot be read(2): look through a mapping of its own. */
@@ -308,10 +337,10 @@ int cdx_device_pread(const struct cdx_device *device, uint64_t offset, void *byt
 		return -ENODATA;
 	if (device->device_dax)
 		return peek_device_dax(device, offset, bytes, length);
-	for (size_t done = 0; done < length; done += (size_t)got) {
+	for (size_t done = 0; done < length; done += got > 0 ? (size_t)got : 0) {
 		got = pread(device->fd, (char *)bytes + done, length - done,
 			    (off_t)(device->fs_offset + offset + done));
-		if (got < 0)
+		if (got < 0 && errno != EINTR)
 			return -errno;
 		if (got == 0)
 			return -ENODATA;
@@ -323,7 +352,12 @@ int cdx_device_pread(const struct cdx_device *device, uint64_t offset, void *byt
 
 static int lock_call(const struct cdx_device *device, int command, struct flock *lock)
 {
-	return fcntl(device->fd, command, lock) ? -errno : 0;
+	int ret;
+
+	do {
+		ret = fcntl(device->fd, command, lock) ? -errno : 0;
+	} while (ret == -EINTR);
+	return ret;
 }
 
 int cdx_device_lock(struct cdx_device *device, uint64_t start, uint64_t length, bool exclusive, bool wait)

@@ -4,10 +4,15 @@
 #define CDX_DEVICE_H
 
 #include "base/limits.h"
+#include "pmem/fork.h"
+#include "pmem/lock.h"
 #include "pmem/pmem.h"
 
+/* Stays where it is while it is open: see fork_guard. */
 struct cdx_device {
-	int fd;			/* the open file description that owns all locks */
+	int fd;			/* the open file description that owns all locks; -1 in a forked child */
+	struct cdx_fork_guard fork_guard;
+	struct cdx_lock_places lock;
 	int flags;		/* enum cdx_device_flags */
 	pid_t owner;		/* the process that opened it */
 	uint64_t fs_offset;	/* bytes */
@@ -27,10 +32,16 @@ enum cdx_device_flags {
 	CDX_DEVICE_NO_LOCK = 16,	/* checker: do not even take the open lock */
 };
 
-/* Open @path, find its size, take the open lock (shared, or exclusive with EXCLUSIVE: -EBUSY). */
+/*
+ * Open @path, find its size, take the open lock (shared, or exclusive with EXCLUSIVE:
+ * -EBUSY) of the filesystem's first bytes: how long it is is yet to be found out.
+ */
 int cdx_device_open(struct cdx_device *device, const char *path, uint64_t fs_offset, unsigned int flags,
 		    struct cowdax_error *error);
-/* Map the first @length bytes of the filesystem. */
+/*
+ * Map the first @length bytes of the filesystem, under the open lock of all of
+ * them: who has it for himself shares them with no other filesystem that is open.
+ */
 int cdx_device_map(struct cdx_device *device, const char *path, uint64_t length,
 		   struct cowdax_error *error);
 /* Whether somebody has cut the file short under the mapping: accesses may be -EIO from then on. */
@@ -39,14 +50,8 @@ void cdx_device_close(struct cdx_device *device);
 /* Read bytes before mapping (the superblock): 0 or -errno; -ENODATA past the end. */
 int cdx_device_pread(const struct cdx_device *device, uint64_t offset, void *bytes, size_t length);
 
-/* Lock bytes (FORMAT 11).  Each returns 0 or -errno: -EAGAIN when it is held by
- * another and waiting was not asked for. */
-#define CDX_LOCK_OPEN (UINT64_C(1) << 62)
-#define CDX_LOCK_COMMIT (CDX_LOCK_OPEN + 1)
-#define CDX_LOCK_LANES (CDX_LOCK_OPEN + (UINT64_C(1) << 20))
-#define CDX_LOCK_TURNSTILES (CDX_LOCK_OPEN + (UINT64_C(1) << 30))
-#define CDX_LOCK_READERS (CDX_LOCK_OPEN + (UINT64_C(1) << 40))
-#define CDX_LOCK_RANGES (CDX_LOCK_OPEN + (UINT64_C(1) << 61))
+/* Lock bytes, by device->lock (FORMAT 11).  Each returns 0 or -errno: -EAGAIN when it is
+ * held by another and waiting was not asked for.  A signal ends no wait. */
 int cdx_device_lock(struct cdx_device *device, uint64_t start, uint64_t length, bool exclusive, bool wait);
 void cdx_device_unlock(struct cdx_device *device, uint64_t start, uint64_t length);
 /*

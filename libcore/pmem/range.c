@@ -1,34 +1,37 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Ranges of files as ranges of lock bytes (FORMAT 11), one of them for each handle
+ * (R11), taken behind a turnstile (R13).
+ */
 #include "pmem/range.h"
 
-#include <assert.h>
-
-#define HASHES UINT64_C(1024)
 #define BLOCKS (UINT64_C(1) << 50)	/* of the largest file, in the smallest blocks */
-
-static_assert(BLOCKS * CDX_MIN_BLOCK_SIZE >= CDX_MAX_FILE, "each block has a byte");
-static_assert(CDX_LOCK_RANGES + HASHES * BLOCKS <= UINT64_C(1) << 63, "lock offsets are positive");
 
 static uint64_t hash(uint64_t inode)
 {
-	return inode % HASHES;
+	return inode % CDX_LOCK_HASHES;
 }
 
-static void place(struct cdx_range *range, uint64_t inode, uint64_t first, uint64_t count)
+static void place(const struct cdx_device *device, struct cdx_range *range, uint64_t inode, uint64_t first,
+		  uint64_t count)
 {
+	uint64_t low, high;
+
 	if (inode == CDX_RANGE_ALL) {
-		*range = (struct cdx_range){CDX_LOCK_RANGES, HASHES * BLOCKS};
+		*range = (struct cdx_range){device->lock.ranges, CDX_LOCK_HASHES * CDX_LOCK_COLUMN};
 		return;
 	}
 	if (count == 0 || count > BLOCKS - first)
 		count = BLOCKS - first;
-	*range = (struct cdx_range){CDX_LOCK_RANGES + hash(inode) * BLOCKS + first, count};
+	low = cdx_lock_block(first);
+	high = cdx_lock_block(first + count - 1);
+	*range = (struct cdx_range){device->lock.ranges + hash(inode) * CDX_LOCK_COLUMN + low, high - low + 1};
 }
 
 int cdx_range_lock(struct cdx_device *device, struct cdx_range *range, uint64_t inode, uint64_t first,
 		   uint64_t count, bool wait)
 {
-	uint64_t turnstile = CDX_LOCK_TURNSTILES, turnstiles = HASHES;
+	uint64_t turnstile = device->lock.turnstiles, turnstiles = CDX_LOCK_HASHES;
 	struct cdx_range wanted;
 	int ret;
 
@@ -36,7 +39,7 @@ int cdx_range_lock(struct cdx_device *device, struct cdx_range *range, uint64_t 
 		turnstile += hash(inode);
 		turnstiles = 1;
 	}
-	place(&wanted, inode, first, count);
+	place(device, &wanted, inode, first, count);
 	ret = cdx_device_lock(device, turnstile, turnstiles, true, wait);
 	if (ret)
 		return ret;
@@ -59,6 +62,6 @@ int cdx_range_busy(const struct cdx_device *device, uint64_t inode, uint64_t fir
 	struct cdx_range range;
 	uint64_t where;
 
-	place(&range, inode, first, count);
+	place(device, &range, inode, first, count);
 	return cdx_device_lock_test(device, range.start, range.length, &where);
 }

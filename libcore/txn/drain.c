@@ -15,8 +15,8 @@ int cdx_drain_limit(struct cdx_txn *txn, uint64_t *limit)
 	*limit = txn->record.transaction - 2;
 	if (txn->epoch && txn->epoch < *limit)
 		*limit = txn->epoch;
-	while ((ret = cdx_device_lock_test(txn->device, CDX_LOCK_READERS, *limit, &where)) > 0)
-		*limit = where - CDX_LOCK_READERS;
+	while ((ret = cdx_device_lock_test(txn->device, txn->device->lock.readers, *limit, &where)) > 0)
+		*limit = where - txn->device->lock.readers;
 	return ret;
 }
 

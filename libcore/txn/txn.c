@@ -107,7 +107,7 @@ static void let_go(struct cdx_txn *txn, enum cdx_phase next)
 
 	cdx_phase_enter(txn, next);
 	if (locked)
-		cdx_device_unlock(txn->device, CDX_LOCK_COMMIT, 1);
+		cdx_device_unlock(txn->device, txn->device->lock.commit, 1);
 }
 
 /* Forget the transaction and let go of the commit lock. */
@@ -127,7 +127,7 @@ static int lock(struct cdx_txn *txn, struct cowdax_error *error)
 
 	if (!(txn->device->flags & CDX_DEVICE_WRITABLE))
 		return cdx_error(error, -EROFS, "the image is open for reading only");
-	ret = cdx_device_lock(txn->device, CDX_LOCK_COMMIT, 1, true, wait);
+	ret = cdx_device_lock(txn->device, txn->device->lock.commit, 1, true, wait);
 	if (ret == -EAGAIN)
 		return cdx_error(error, ret, "another process is writing to the image");
 	if (ret)

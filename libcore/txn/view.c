@@ -44,7 +44,7 @@ static int peek_newest(struct cdx_txn *txn, struct cdx_slots *slots, uint64_t *n
 void cdx_txn_release_view(struct cdx_txn *txn)
 {
 	if (txn->epoch)
-		cdx_device_unlock(txn->device, CDX_LOCK_READERS + txn->epoch, 1);
+		cdx_device_unlock(txn->device, txn->device->lock.readers + txn->epoch, 1);
 	txn->epoch = 0;
 }
 
@@ -67,7 +67,7 @@ int cdx_txn_view(struct cdx_txn *txn, struct cowdax_error *error)
 			continue;	/* both slots may be changing under us */
 		if (ret)
 			return ret;
-		ret = cdx_device_lock(txn->device, CDX_LOCK_READERS + known, 1, false, true);
+		ret = cdx_device_lock(txn->device, txn->device->lock.readers + known, 1, false, true);
 		if (ret)
 			return ret;
 		txn->epoch = known;

@@ -211,19 +211,19 @@ static bool check_image_content(struct trial *trial)
 	return false;
 }
 
+static void check_lock(struct trial *trial, struct cowdax *other, const char *name, uint64_t start, uint64_t length)
+{
+	uint64_t where;
+
+	if (cdx_device_lock_test(&other->device, start, length, &where))
+		wrong(trial, "a %s lock is left", name);
+}
+
 /* Another handle finds no lock, but for the handle's own that says it is open. */
 static void check_locks(struct trial *trial)
 {
-	static const struct { const char *name; uint64_t start, length; } locks[] = {
-		{"commit", CDX_LOCK_COMMIT, 1},
-		{"lane", CDX_LOCK_LANES, 1 << 16},
-		{"turnstile", CDX_LOCK_TURNSTILES, 1 << 20},
-		{"reader's", CDX_LOCK_READERS, UINT64_C(1) << 60},
-		{"range", CDX_LOCK_RANGES, UINT64_C(1) << 60},
-	};
 	struct cowdax_error error = {0};
 	struct cowdax *other;
-	uint64_t where;
 
 	if (trial->injection.fault == FAULT_UNLOCK || is_mkfs(trial))
 		return;
@@ -231,9 +231,11 @@ static void check_locks(struct trial *trial)
 		wrong(trial, "another handle: %s", error.text);
 		return;
 	}
-	for (size_t i = 0; i < sizeof(locks) / sizeof(*locks); i++)
-		if (cdx_device_lock_test(&other->device, locks[i].start, locks[i].length, &where))
-			wrong(trial, "a %s lock is left", locks[i].name);
+	check_lock(trial, other, "commit", other->device.lock.commit, 1);
+	check_lock(trial, other, "lane", other->device.lock.lanes, CDX_MAX_LANE + 1);
+	check_lock(trial, other, "turnstile", other->device.lock.turnstiles, CDX_LOCK_HASHES);
+	check_lock(trial, other, "reader's", other->device.lock.readers, CDX_LAST_TRANSACTION + 1);
+	check_lock(trial, other, "range", other->device.lock.ranges, CDX_LOCK_HASHES * CDX_LOCK_COLUMN);
 	cowdax_close(other);
 }
 

@@ -133,7 +133,7 @@ static void last_transaction(struct image *image)
 
 	if (slot != image->record)
 		memcpy(slot, image->record, CDX_SLOT_SIZE);
-	slot->transaction = put64((UINT64_C(1) << 60) - 1);
+	slot->transaction = put64(CDX_LAST_TRANSACTION);
 	image->record = slot;
 	image_seal(image);
 }

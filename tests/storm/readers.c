@@ -104,7 +104,7 @@ int __wrap_cdx_device_lock(struct cdx_device *device, uint64_t start, uint64_t l
 {
 	void (*call)(void *arg) = before_view;
 
-	if (call && start >= CDX_LOCK_READERS && start < CDX_LOCK_RANGES) {
+	if (call && start >= device->lock.readers && start <= device->lock.readers + CDX_LAST_TRANSACTION) {
 		before_view = NULL;
 		call(before_view_arg);
 	}

@@ -7,13 +7,15 @@
 #include <linux/loop.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "unit.h"
 
-#define LOCK (CDX_LOCK_OPEN + 100)
+#define LOCK (CDX_LOCK_FIRST + (UINT64_C(1) << 55))	/* of no filesystem that is here */
 
 static const char *make_file(uint64_t size)
 {
@@ -243,6 +245,65 @@ TEST("R6: no byte at all is not locked by anybody, though the kernel's length 0 
 	close_two(&a, &b);
 }
 
+static int to_holder;
+static volatile sig_atomic_t signals;
+
+/* The third signal has whoever holds the lock let go of it. */
+static void on_signal(int number)
+{
+	(void)number;
+	if (++signals == 3 && write(to_holder, "", 1) != 1)
+		_exit(1);
+}
+
+/* Every millisecond a signal whose handler lets no call go on by itself. */
+static void be_interrupted(void)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+	struct itimerval interval = {.it_interval.tv_usec = 1000, .it_value.tv_usec = 1000};
+
+	CHECK_EQUAL(sigaction(SIGALRM, &action, NULL), 0);
+	CHECK_EQUAL(setitimer(ITIMER_REAL, &interval, NULL), 0);
+}
+
+/* Hold a lock until a byte comes. */
+_Noreturn static void hold(int ready, int go)
+{
+	struct cdx_device device;
+	char byte;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (cdx_device_open(&device, unit_path("file"), 0, CDX_DEVICE_WRITABLE, NULL) ||
+	    cdx_device_lock(&device, LOCK, 1, true, false) || write(ready, "", 1) != 1 || read(go, &byte, 1) != 1)
+		_exit(1);
+	_exit(0);
+}
+
+TEST("a signal ends no wait for a lock: who waits gets it")
+{
+	int ready[2], go[2], status;
+	struct cdx_device device;
+	pid_t child;
+	char byte;
+
+	make_file(65536);
+	CHECK(pipe(ready) == 0 && pipe(go) == 0);
+	child = fork();
+	if (child == 0)
+		hold(ready[1], go[0]);
+	CHECK(read(ready[0], &byte, 1) == 1);
+	CHECK_EQUAL(cdx_device_open(&device, unit_path("file"), 0, CDX_DEVICE_WRITABLE, NULL), 0);
+	CHECK_EQUAL(cdx_device_lock(&device, LOCK, 1, true, false), -EAGAIN);
+	to_holder = go[1];
+	be_interrupted();
+	CHECK_EQUAL(cdx_device_lock(&device, LOCK, 1, true, true), 0);
+	CHECK(signals >= 3);
+	setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+	CHECK(waitpid(child, &status, 0) == child);
+	CHECK_EQUAL(status, 0);
+	cdx_device_close(&device);
+}
+
 /* ---- owners -------------------------------------------------------------------------------- */
 
 TEST("R10: the mapping holds none of the locks: they go with the descriptor")
@@ -309,4 +370,78 @@ TEST("R10: a lock goes with its owner, although a program that it started lives 
 	CHECK_EQUAL(kill(program, SIGKILL), 0);
 	CHECK_EQUAL(ret, 0);
 	cdx_device_close(&device);
+}
+
+/* Take a lock, fork a child that lives on as it is, and wait to be killed. */
+_Noreturn static void owner_of_a_child(const char *path, int ready)
+{
+	struct cdx_device device;
+	pid_t child;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (cdx_device_open(&device, path, 0, CDX_DEVICE_WRITABLE, NULL) ||
+	    cdx_device_map(&device, path, 65536, NULL) || cdx_device_lock(&device, LOCK, 1, true, false))
+		_exit(1);
+	child = fork();
+	if (child == 0) {
+		alarm(60);
+		child = getpid();
+		if (write(ready, &child, sizeof(child)) != sizeof(child))
+			_exit(1);
+	}
+	for (;;)
+		pause();
+}
+
+TEST("R10: a lock goes with its owner, although a child that never calls exec lives on")
+{
+	const char *path = make_file(65536);
+	struct cdx_device device;
+	pid_t parent, child;
+	int ready[2], ret;
+
+	CHECK_EQUAL(cdx_device_open(&device, path, 0, CDX_DEVICE_WRITABLE, NULL), 0);
+	CHECK_EQUAL(pipe(ready), 0);
+	parent = fork();
+	if (parent == 0)
+		owner_of_a_child(path, ready[1]);
+	close(ready[1]);
+	CHECK(read(ready[0], &child, sizeof(child)) == sizeof(child));
+	CHECK_EQUAL(cdx_device_lock(&device, LOCK, 1, true, false), -EAGAIN);
+	CHECK_EQUAL(kill(parent, SIGKILL), 0);
+	CHECK(waitpid(parent, NULL, 0) == parent);
+	ret = cdx_device_lock(&device, LOCK, 1, true, false);
+	CHECK_EQUAL(kill(child, SIGKILL), 0);
+	CHECK_EQUAL(ret, 0);
+	cdx_device_close(&device);
+}
+
+TEST("R10: a child that closes a handle of its parent's closes no descriptor of its own")
+{
+	const char *path = make_file(65536);
+	struct cdx_device first, device, last;
+	int number, status;
+	pid_t child;
+
+	CHECK_EQUAL(cdx_device_open(&first, path, 0, CDX_DEVICE_WRITABLE, NULL), 0);
+	CHECK_EQUAL(cdx_device_open(&device, path, 0, CDX_DEVICE_WRITABLE, NULL), 0);
+	CHECK_EQUAL(cdx_device_open(&last, path, 0, CDX_DEVICE_WRITABLE, NULL), 0);
+	cdx_device_close(&first);
+	number = device.fd;
+	child = fork();
+	if (child == 0) {
+		int own = dup2(STDERR_FILENO, number);
+
+		cdx_device_close(&device);
+		cdx_device_close(&last);
+		_exit(own == number && fcntl(number, F_GETFD) >= 0 ? 0 : 1);
+	}
+	CHECK(waitpid(child, &status, 0) == child);
+	CHECK_EQUAL(status, 0);
+	CHECK_EQUAL(device.fd, number);
+	cdx_device_close(&device);
+	CHECK_EQUAL(cdx_device_open(&first, path, 0, CDX_DEVICE_WRITABLE | CDX_DEVICE_EXCLUSIVE, NULL), -EBUSY);
+	cdx_device_close(&last);
+	CHECK_EQUAL(cdx_device_open(&first, path, 0, CDX_DEVICE_WRITABLE | CDX_DEVICE_EXCLUSIVE, NULL), 0);
+	cdx_device_close(&first);
 }

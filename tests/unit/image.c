@@ -114,13 +114,13 @@ TEST("R10: what a forked child closes or aborts is its own copy: the parent keep
 		CHECK_EQUAL(cowdax_begin(fs, &error), 0);
 		rig_write(fs, inode, 0, 5000, 'a');
 		in_child(ends[i], fs);
-		CHECK_EQUAL(cdx_device_lock_test(&other->device, CDX_LOCK_COMMIT, 1, &where), 1);
+		CHECK_EQUAL(cdx_device_lock_test(&other->device, other->device.lock.commit, 1, &where), 1);
 		CHECK_EQUAL(cowdax_commit(fs, &error), 0);
 		CHECK_EQUAL(cdx_txn_view(&fs->txn, &error), 0);
 		in_child(ends[i], fs);
-		CHECK_EQUAL(cdx_device_lock_test(&other->device, CDX_LOCK_READERS, UINT64_C(1) << 40, &where), 1);
+		CHECK_EQUAL(cdx_device_lock_test(&other->device, other->device.lock.readers, UINT64_C(1) << 40, &where), 1);
 		cdx_txn_release_view(&fs->txn);
-		CHECK_EQUAL(cdx_device_lock_test(&other->device, CDX_LOCK_OPEN, 1, &where), 1);
+		CHECK_EQUAL(cdx_device_lock_test(&other->device, other->device.lock.open, 1, &where), 1);
 		rig_check(fs->path);
 		cowdax_close(other);
 		cowdax_close(fs);

@@ -210,7 +210,7 @@ TEST("R9: who has lost a lane to another finds out before it maps what is no lon
 		open_stage(&lost, fs, 0);
 		CHECK_EQUAL(append(&lost, 10 * BLOCK, 'l'), 0);
 		/* As if this process had been stopped for so long that its lock was gone. */
-		cdx_device_unlock(&fs->device, CDX_LOCK_LANES + lost.lane, 1);
+		cdx_device_unlock(&fs->device, fs->device.lock.lanes + lost.lane, 1);
 		sweep(other, NULL);
 		if (taken_again) {
 			open_stage(&next, other, 0);
@@ -306,7 +306,7 @@ TEST("R12: inside an explicit transaction nothing is staged, however long it is"
 	CHECK_EQUAL(cowdax_begin(fs, &error), 0);
 	rig_write(fs, inode, 100, 4 * MIB, 'a');
 	CHECK_EQUAL(fs->txn.record.staging.address, 0);
-	CHECK_EQUAL(cdx_device_lock_test(&other->device, CDX_LOCK_LANES, CDX_MAX_LANE + 1, &where), 0);
+	CHECK_EQUAL(cdx_device_lock_test(&other->device, other->device.lock.lanes, CDX_MAX_LANE + 1, &where), 0);
 	CHECK_EQUAL(cowdax_commit(fs, &error), 0);
 	rig_expect(other, inode, 100, 4 * MIB, 'a');
 	rig_check(fs->path);
