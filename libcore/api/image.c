@@ -302,12 +302,14 @@ static int start(struct cowdax *fs, struct cowdax_error *error)
 
 	if (ret)
 		return with_path(fs, ret, error);
-	ret = cdx_stage_sweep(&fs->txn, &fs->stage);
+	ret = cdx_stage_sweep(&fs->txn, &fs->stage, false);
+	if (ret >= 0)
+		return 0;
 	/* Damage or a full image there must not keep others from their work. */
 	if (ret == -EUCLEAN || ret == -EIO || ret == -ENOSPC) {
 		cdx_txn_abort(&fs->txn);
 		ret = cdx_txn_begin(&fs->txn, error);
-	} else if (ret) {
+	} else {
 		cdx_txn_abort(&fs->txn);
 	}
 	return ret;
@@ -379,19 +381,23 @@ void cowdax_abort(struct cowdax *fs)
 	fs->failed = false;
 }
 
-/* What dead writers staged, given to limbo: a transaction of its own. */
+/* What dead writers staged, given to limbo: transactions of its own, and none for nothing. */
 static int sweep_lanes(struct cowdax *fs, struct cowdax_error *error)
 {
-	int ret = cdx_txn_begin(&fs->txn, error);
+	for (;;) {
+		int ret = cdx_txn_begin(&fs->txn, error);
 
-	if (ret)
-		return ret;
-	fs->txn.claim = CDX_CLAIM_KEPT;
-	/* A commit takes nodes, of which there may be few: none for nothing. */
-	if (fs->txn.record.staging.address && cdx_stage_sweep(&fs->txn, &fs->stage) == 0)
-		return cdx_txn_commit(&fs->txn, error);
-	cdx_txn_abort(&fs->txn);
-	return 0;
+		if (ret)
+			return ret;
+		fs->txn.claim = CDX_CLAIM_KEPT;
+		if (cdx_stage_sweep(&fs->txn, &fs->stage, true) <= 0) {
+			cdx_txn_abort(&fs->txn);
+			return 0;
+		}
+		ret = cdx_txn_commit(&fs->txn, error);
+		if (ret)
+			return ret;
+	}
 }
 
 /* Take all orphans apart; *some: that came to something.  -ENOSPC: not before limbo is drained. */

@@ -4,6 +4,9 @@
 
 #define MAX_RUNS 64		/* of one short transaction */
 #define EXTENTS_BETWEEN_RELIEFS 256
+#define FEW_QUESTIONS 2		/* by a transaction that does something else: of one lane each, */
+#define FEW_DROPS 8		/* and what it drops of lanes without owners */
+#define MANY_DROPS 256		/* by one that does nothing else */
 
 static uint64_t block_size(const struct cdx_stage *stage)
 {
@@ -47,26 +50,100 @@ static int drop_entry(struct cdx_txn *txn, const struct cdx_disk_staging *entry)
 	return ret ? ret : cdx_tree_delete(&txn->staging, &key);
 }
 
-int cdx_stage_sweep(struct cdx_txn *txn, const struct cdx_stage *own)
+/* ---- sweeping ------------------------------------------------------------------------ */
+
+struct sweep {
+	struct cdx_txn *txn;
+	const struct cdx_stage *own;
+	bool any_held;			/* some lane has an owner */
+	uint64_t held;			/* one that has */
+	unsigned int questions;		/* that may still be asked, of one lane each */
+	unsigned int most;		/* entries that may still be dropped */
+};
+
+/* Whether nobody owns a lane that has an entry: 1, 0, or -errno. */
+static int is_dead(struct sweep *sweep, uint64_t lane)
+{
+	uint64_t where;
+	int ret;
+
+	if (sweep->own && sweep->own->open && sweep->own->lane == lane)
+		return 0;	/* the kernel does not report this handle's own lock (R6) */
+	if (!sweep->any_held)
+		return 1;
+	if (sweep->held == lane || !sweep->questions)
+		return 0;
+	sweep->questions--;
+	ret = cdx_device_lock_test(sweep->txn->device, sweep->txn->device->lock.lanes + lane, 1, &where);
+	return ret < 0 ? ret : !ret;
+}
+
+/* Entries of lanes [lane, end). */
+static int sweep_lanes(struct sweep *sweep, uint64_t lane, uint64_t end)
 {
 	struct cdx_disk_staging entry;
-	uint64_t lane = 0, where;
+	int ret = 0;
+
+	while (sweep->most && (sweep->questions || !sweep->any_held)) {
+		ret = find_entry(sweep->txn, lane, &entry);
+		if (ret <= 0 || get64(entry.lane) >= end)
+			break;
+		lane = get64(entry.lane) + 1;
+		ret = is_dead(sweep, get64(entry.lane));
+		if (ret > 0) {
+			ret = drop_entry(sweep->txn, &entry);
+			sweep->most--;
+		}
+		if (ret < 0)
+			break;
+	}
+	return ret < 0 ? ret : 0;
+}
+
+/* Where to begin: elsewhere in each transaction, so that all lanes have their turn. */
+static int first_lane(struct cdx_txn *txn, uint64_t *lane)
+{
+	struct cdx_key last = {{CDX_MAX_LANE}};
+	struct cdx_cursor cursor;
+	int ret;
+
+	ret = cdx_cursor_seek(&cursor, &txn->staging, &last);
+	if (ret > 0 && cdx_cursor_at_item(&cursor)) {
+		const struct cdx_disk_staging *entry = cdx_cursor_item(&cursor);
+
+		*lane = txn->record.transaction * FEW_QUESTIONS % (get64(entry->lane) + 1);
+	}
+	cdx_cursor_end(&cursor);
+	return ret < 0 ? ret : 0;
+}
+
+int cdx_stage_sweep(struct cdx_txn *txn, const struct cdx_stage *own, bool thorough)
+{
+	struct sweep sweep = {
+		.txn = txn, .own = own,
+		.questions = thorough ? CDX_MAX_LANE + 1 : FEW_QUESTIONS,
+		.most = thorough ? MANY_DROPS : FEW_DROPS,
+	};
+	unsigned int most = sweep.most;
+	uint64_t lane = 0;
 	int ret;
 
 	if (!txn->record.staging.address)
 		return 0;
-	while ((ret = find_entry(txn, lane, &entry)) > 0) {
-		lane = get64(entry.lane) + 1;
-		if (own && own->open && own->lane == get64(entry.lane))
-			continue;	/* the kernel does not report this handle's own lock (R6) */
-		ret = cdx_device_lock_test(txn->device, txn->device->lock.lanes + get64(entry.lane), 1, &where);
-		if (ret == 0)
-			ret = drop_entry(txn, &entry);
-		if (ret < 0)
-			return ret;
-	}
-	return ret;
+	ret = cdx_device_lock_test(txn->device, txn->device->lock.lanes, CDX_MAX_LANE + 1, &sweep.held);
+	if (ret < 0)
+		return ret;
+	sweep.any_held = ret > 0;
+	sweep.held -= txn->device->lock.lanes;
+	ret = first_lane(txn, &lane);
+	if (!ret)
+		ret = sweep_lanes(&sweep, lane, CDX_MAX_LANE + 1);
+	if (!ret)
+		ret = sweep_lanes(&sweep, 0, lane);
+	return ret ? ret : (int)(most - sweep.most);
 }
+
+/* ---- a lane of one's own ---------------------------------------------------------------- */
 
 /* The entry of this stage's own lane, proven to be its own (R9). */
 static int own_entry(struct cdx_stage *stage, struct cdx_disk_staging *entry)

@@ -34,7 +34,10 @@ int cdx_stage_inode(struct cdx_stage *stage, struct cdx_inode *inode);
 /* Let go of the lane, and of what it holds (in a transaction of its own when there is anything). */
 void cdx_stage_close(struct cdx_stage *stage);
 
-/* In an open transaction: drop what lanes without an owner hold. */
-int cdx_stage_sweep(struct cdx_txn *txn, const struct cdx_stage *own);
+/*
+ * In an open transaction: drop what lanes without an owner hold; how many were dropped.
+ * A few at a time, other lanes in each transaction, or @thorough: until none is left to drop.
+ */
+int cdx_stage_sweep(struct cdx_txn *txn, const struct cdx_stage *own, bool thorough);
 
 #endif

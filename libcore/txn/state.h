@@ -70,6 +70,10 @@ struct cdx_txn {
 	bool sparing;			/* space has run out once: put off what can be put off */
 	struct cdx_run taking;		/* the run that nodes are being written to */
 	bool pool_by_length;		/* and the pool is in an order for that, not of addresses */
+	struct {			/* what is known of others who read */
+		uint64_t limit;		/* no image before this transaction is read, now or later */
+		uint64_t ask_again;	/* the transaction that is to ask next: they held something up */
+	} readers;
 	uint64_t epoch;			/* transaction whose reader byte this handle holds; 0: none */
 	struct timespec now;		/* stamp of this transaction's changes */
 	struct {			/* removed trees, see fs/orphan.c */
