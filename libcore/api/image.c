@@ -203,6 +203,8 @@ int cdx_image_explain(const struct cowdax *fs, int code, const char *what, struc
 	if (code == -ENOSPC && fs->held_back)
 		return cdx_error(error, code, "%s: %s: a reader still holds what was freed", what,
 				 strerror(ENOSPC));
+	if (code == -EUCLEAN && what == fs->path)
+		return cdx_error(error, code, "%s: the image is damaged: run fsck.cowdax", what);
 	if (code == -EUCLEAN)
 		return cdx_error(error, code, "%s: %s: the image is damaged: run fsck.cowdax", fs->path, what);
 	return cdx_error_errno(error, code, what);

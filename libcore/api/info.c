@@ -2,6 +2,8 @@
 /* cowdax_info(): facts about an image, and what its space is used for. */
 #include "api/image.h"
 
+#include "base/count.h"
+
 struct space_sums { uint64_t shared; };
 
 static int sum_space(void *arg, uint64_t start_grain, uint64_t count, uint64_t references)
@@ -19,6 +21,12 @@ struct limbo_sums {
 	uint64_t grains;
 };
 
+/* What is counted is never more than there is: many ways may lead to one crafted node. */
+static int add_up(struct limbo_sums *sums, uint64_t grains)
+{
+	return cdx_raise(&sums->grains, grains, sums->txn->super->grains);
+}
+
 static int sum_pointer(void *arg, const struct cdx_pointer *pointer);
 
 /* What comes free when a run's pointer has been undone. */
@@ -31,8 +39,9 @@ static int sum_run(struct limbo_sums *sums, uint64_t at, uint64_t count)
 		if (ret)
 			return ret;
 		part = end - at < count ? end - at : count;
-		if (references == 1)
-			sums->grains += part;
+		ret = references == 1 ? add_up(sums, part) : 0;
+		if (ret)
+			return ret;
 		at += part;
 		count -= part;
 	}
@@ -49,7 +58,9 @@ static int sum_tree(struct limbo_sums *sums, uint64_t address, uint32_t crc, uin
 	ret = cdx_space_count(&sums->txn->space, address, &references, &end);
 	if (ret || references != 1)
 		return ret;
-	sums->grains++;
+	ret = add_up(sums, 1);
+	if (ret)
+		return ret;
 	ret = cdx_node_get(&sums->txn->nodes, address, crc, kind, level, &node);
 	if (ret)
 		return ret;
