@@ -13,7 +13,7 @@
 #define CDX_DEFAULT_NODE_SIZE 1024
 #define CDX_MAX_LEVEL 15		/* a tree has at most 16 levels */
 #define CDX_MAX_IMAGE (UINT64_C(1) << 62)	/* bytes */
-#define CDX_MAX_FILE ((UINT64_C(1) << 62) - 65536)	/* bytes: the largest size; whole blocks of any size */
+#define CDX_MAX_FILE ((UINT64_C(1) << 62) - 65536)	/* bytes: whole blocks of any size */
 #define CDX_MAX_EXTENT_BLOCKS (UINT32_MAX)
 #define CDX_INLINE_EXTENTS 3
 #define CDX_NAME_MAX 255

@@ -18,7 +18,7 @@ struct reader {
 	uint64_t piece;			/* grains */
 	uint64_t block;			/* grains */
 	uint64_t done, all;		/* grains read, grains to read */
-	uint64_t step;			/* grains between two words on progress, which is in bytes */
+	uint64_t step;			/* grains between two words on progress */
 };
 
 static bool readable(struct cdx_check *ck, struct reader *reader, uint64_t start, uint64_t count)

@@ -71,7 +71,8 @@ static int judge_extent(struct cdx_check *ck, const struct holder *holder,
 	*good = false;
 	if (!cdx_extent_possible(disk)) {
 		report_values(ck, CDX_P_EXTENT_FORMAT, holder->inode,
-			      extent->count ? extent->flags : 0, extent->count ? CDX_EXTENT_UNWRITTEN : 1);
+			      extent->count ? extent->flags : 0,
+			      extent->count ? CDX_EXTENT_UNWRITTEN : 1);
 	} else if (!cdx_extent_in_range(disk, ck->super.block_shift)) {
 		report_values(ck, CDX_P_EXTENT_RANGE, holder->inode, extent->file_block,
 			      CDX_MAX_FILE >> ck->super.block_shift);

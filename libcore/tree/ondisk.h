@@ -210,7 +210,8 @@ static inline bool cdx_extent_possible(const struct cdx_disk_extent *extent)
 {
 	return get32(extent->count) && !(get32(extent->flags) & ~CDX_EXTENT_UNWRITTEN);
 }
-static inline bool cdx_extent_in_range(const struct cdx_disk_extent *extent, unsigned int block_shift)
+static inline bool cdx_extent_in_range(const struct cdx_disk_extent *extent,
+				       unsigned int block_shift)
 {
 	uint64_t blocks = CDX_MAX_FILE >> block_shift;
 
@@ -263,7 +264,7 @@ static inline bool cdx_mode_possible(uint32_t mode)
 {
 	return !(mode & ~(uint32_t)(S_IFMT | 07777)) && (S_ISREG(mode) || S_ISDIR(mode));
 }
-/* Whether @length, of an item's value, is that of an inode and just what its layout says follows. */
+/* Whether @length is that of an inode and just what its layout says follows. */
 static inline bool cdx_layout_possible(const struct cdx_disk_inode *inode, size_t length)
 {
 	const struct cdx_disk_ref *ref = (const struct cdx_disk_ref *)(inode + 1);

@@ -98,9 +98,11 @@ static bool fail(const struct trial *trial, const char *what, const char *detail
 	return false;
 }
 
-/* Numbers that are used up are no damage: what would need one says so. */
+/* Numbers that are used up are no damage, nor is what has been removed: that is said. */
 static bool may_fail(const struct damage *damage, int ret)
 {
+	if (ret == -ENOENT)
+		return strncmp(damage->what, "removed ", 8) == 0;
 	return ret == -EOVERFLOW && strncmp(damage->what, "no ", 3) == 0;
 }
 
@@ -112,7 +114,8 @@ static bool judge_after(const struct trial *trial)
 	if (trial->before.clean && !after.clean)
 		return fail(trial, "is not clean any more", after.count ? after.codes[0] : "");
 	for (unsigned int i = 0; i < after.count; i++) {
-		if (!has_code(&trial->before, after.codes[i]) && !may_appear(trial->damage, after.codes[i]))
+		if (!has_code(&trial->before, after.codes[i]) &&
+		    !may_appear(trial->damage, after.codes[i]))
 			return fail(trial, "made it worse", after.codes[i]);
 	}
 	if (trial->before.opens && !after.opens)
@@ -143,7 +146,8 @@ static bool try_operation(const struct trial *trial)
 
 /* ---- one image ------------------------------------------------------------------------- */
 
-static unsigned int try_all(const struct damage *damage, const struct image *image, const char *path)
+static unsigned int try_all(const struct damage *damage, const struct image *image,
+			    const char *path)
 {
 	static struct trial trial;
 	unsigned int failed = 0;
@@ -181,8 +185,8 @@ static bool survives(const struct damage *damage, const struct image bases[2], c
 	if (waitpid(child, &status, 0) != child)
 		die("cannot wait");
 	if (WIFSIGNALED(status))
-		printf("FAIL %s: %s\n", damage->what, WTERMSIG(status) == SIGALRM ? "comes to no end" :
-		       strsignal(WTERMSIG(status)));
+		printf("FAIL %s: %s\n", damage->what, WTERMSIG(status) == SIGALRM ?
+		       "comes to no end" : strsignal(WTERMSIG(status)));
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 

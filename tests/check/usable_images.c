@@ -5,7 +5,34 @@
 
 #include "usable.h"
 
+#define TYPE_DIRECTORY 4
 #define FAN_OUT 150
+
+/* "dir" is in its own subdirectory, which its parent field says too; the root leads into it. */
+static void loop_with_a_way_in(struct image *image)
+{
+	uint64_t dir = inode_of(image, "dir"), sub = inode_of(image, "dir/sub");
+	struct cdx_disk_inode *inode = inode_at(image, "dir/sub");
+
+	add64(&inode->size, 1);
+	add32(&inode->nlink, 1);
+	inode_at(image, "dir")->parent = put64(sub);
+	insert_name(image, sub, "dir", dir, TYPE_DIRECTORY, 0);
+	image_seal(image);
+}
+
+/* The same one step deeper: "sub" is in itself. */
+static void loop_below(struct image *image)
+{
+	uint64_t sub = inode_of(image, "dir/sub");
+	struct cdx_disk_inode *inode = inode_at(image, "dir/sub");
+
+	add64(&inode->size, 1);
+	add32(&inode->nlink, 1);
+	inode->parent = put64(sub);
+	insert_name(image, sub, "sub", sub, TYPE_DIRECTORY, 0);
+	image_seal(image);
+}
 
 static le32 seal_node(struct image *image, struct cdx_disk_node *node)
 {
@@ -32,7 +59,8 @@ static void limbo_of_many_ways(struct image *image)
 	};
 	le32 crc;
 
-	crc = seal_node(image, make_node(image, block, CDX_KIND_EXTENT, 0, &extent, 1, sizeof(extent)));
+	crc = seal_node(image,
+			make_node(image, block, CDX_KIND_EXTENT, 0, &extent, 1, sizeof(extent)));
 	for (unsigned int level = 1; level <= CDX_MAX_LEVEL; level++) {
 		memset(children, 0, sizeof(children));
 		for (unsigned int i = 0; i < FAN_OUT; i++) {
@@ -49,6 +77,8 @@ static void limbo_of_many_ways(struct image *image)
 }
 
 const struct damage crafted[] = {
+	{"dir-loop", "directory loop with a way in", PLAIN, loop_with_a_way_in, AS_IS, NULL},
+	{"dir-loop", "directory in itself below another", PLAIN, loop_below, AS_IS, NULL},
 	{"node-separator", "limbo tree of many ways", PLAIN, limbo_of_many_ways, AS_IS, NULL},
 	{0},
 };
@@ -66,8 +96,6 @@ static const struct { const char *what, *code; } unforeseen[] = {
 	{"directory with two names", "dirent-dangling"},
 	{"directory with two names", "inode-links"},
 	{"name in no directory", "dir-size"},
-	{"directory of size 0 with an entry", "dirent-orphan"},
-	{"directory of size 0 with an entry", "inode-orphan"},
 };
 
 bool may_appear(const struct damage *damage, const char *code)

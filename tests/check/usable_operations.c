@@ -36,7 +36,8 @@ static int make_directories(struct cowdax *fs, enum base base, struct cowdax_err
 	return cowdax_mkdir(fs, "/new/and/newer", 0755, true, error);
 }
 
-static int write_at(struct cowdax *fs, const char *path, uint64_t offset, struct cowdax_error *error)
+static int write_at(struct cowdax *fs, const char *path, uint64_t offset,
+		    struct cowdax_error *error)
 {
 	uint64_t inode;
 	int ret = lookup(fs, path, &inode, error);
