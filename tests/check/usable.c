@@ -4,7 +4,8 @@
  * used: every operation works, and the image stays clean.  On what it calls
  * damaged every operation works or fails with an error that says why, comes to
  * an end, and makes nothing worse: no new code appears, an image that could be
- * opened still can, and the bytes of files that it is not about stay.
+ * opened still can, and the bytes of files that it is not about stay.  What
+ * fails has committed nothing.
  *
  *	usable			all images, all operations
  *	usable WHAT...		the images whose description contains WHAT
@@ -30,6 +31,7 @@ static const struct damage *const tables[] = {
 
 struct verdict {
 	bool clean, opens;
+	uint64_t transaction;
 	const char *codes[MAX_CODES];
 	unsigned int count;
 	ssize_t kept;
@@ -66,10 +68,11 @@ static void read_bystander(struct verdict *verdict, const char *path, const char
 static void judge(struct verdict *verdict, const char *path, enum base base)
 {
 	struct cowdax_check_options options = {.problem = note_problem, .problem_arg = verdict};
-	struct cowdax_check_summary summary;
+	struct cowdax_check_summary summary = {0};
 
 	memset(verdict, 0, sizeof(*verdict));
 	verdict->clean = cowdax_check(path, &options, &summary, NULL) == 0 && summary.clean;
+	verdict->transaction = summary.transaction;
 	read_bystander(verdict, path, base == PLAIN ? "/two" : "/shares");
 }
 
@@ -106,11 +109,14 @@ static bool may_fail(const struct damage *damage, int ret)
 	return ret == -EOVERFLOW && strncmp(damage->what, "no ", 3) == 0;
 }
 
-static bool judge_after(const struct trial *trial)
+static bool judge_after(const struct trial *trial, int ret)
 {
 	static struct verdict after;
 
 	judge(&after, trial->path, trial->damage->base);
+	/* What is not there may be an orphan, which any writer takes apart first. */
+	if (ret < 0 && ret != -ENOENT && !trial->operation->several && after.transaction != trial->before.transaction)
+		return fail(trial, "fails, and has committed something", "");
 	if (trial->before.clean && !after.clean)
 		return fail(trial, "is not clean any more", after.count ? after.codes[0] : "");
 	for (unsigned int i = 0; i < after.count; i++) {
@@ -141,7 +147,7 @@ static bool try_operation(const struct trial *trial)
 		return fail(trial, "fails though it is clean", error.text);
 	if (ret < 0 && !error.text[0])
 		return fail(trial, "fails and does not say why", strerror(-ret));
-	return judge_after(trial);
+	return judge_after(trial, ret);
 }
 
 /* ---- one image ------------------------------------------------------------------------- */

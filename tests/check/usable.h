@@ -8,6 +8,7 @@
 struct operation {
 	const char *name;
 	int (*run)(struct cowdax *fs, enum base base, struct cowdax_error *error);
+	bool several;			/* transactions, of which some may have gone well */
 };
 extern const struct operation operations[];
 
