@@ -363,7 +363,8 @@ void insert_item(struct image *image, uint64_t inode, uint64_t kind, uint64_t ha
 	item->item = put64(kind);
 	item->hash = put64(hash);
 	item->length = put16((uint16_t)length);
-	memcpy(item + 1, value, length);
+	if (length)
+		memcpy(item + 1, value, length);
 	node->used = put16((uint16_t)(get16(node->used) + size));
 	node->count = put16((uint16_t)(get16(node->count) + 1));
 }
