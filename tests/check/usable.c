@@ -161,6 +161,10 @@ static unsigned int try_all(const struct damage *damage, const struct image *ima
 	image_store(image, path, 0);
 	trial = (struct trial){.damage = damage, .path = path};
 	judge(&trial.before, path, damage->base);
+	if (damage->code && !has_code(&trial.before, damage->code)) {
+		printf("FAIL %s: is not named %s\n", damage->what, damage->code);
+		failed++;
+	}
 	for (trial.operation = operations; trial.operation->name; trial.operation++) {
 		image_store(image, path, 0);
 		failed += !try_operation(&trial);
