@@ -22,6 +22,7 @@ struct lab {
 	bool dropped[KEYS];		/* extents that the tree has let go */
 	uint64_t drops;			/* calls of ops.dropped */
 	uint64_t replaced;
+	uint64_t fail_replaced;		/* the call of ops.replaced, from 1, that fails */
 };
 
 static int note_replaced(struct cdx_tree *tree, struct cdx_node *node)
@@ -29,8 +30,7 @@ static int note_replaced(struct cdx_tree *tree, struct cdx_node *node)
 	struct lab *lab = tree->owner;
 
 	CHECK(!cdx_is_dirty(node->address));
-	lab->replaced++;
-	return 0;
+	return ++lab->replaced == lab->fail_replaced ? -ENOSPC : 0;
 }
 
 /* What went away: an extent, or a clean subtree full of them. */
@@ -366,6 +366,111 @@ TEST("nodes that empty out are merged: few items do not keep many nodes")
 	expect_all(lab);
 	CHECK(bare_check(&lab->tree) <= 60);	/* 200 items, at least a third full */
 	free_lab(lab);
+}
+
+/* ---- merging ---- */
+
+#define THIN 80			/* bytes of the one item that a thin leaf is to keep */
+/* Bytes that its neighbour may have, so that both take seven eighths of a node. */
+#define FITTING (512 * 7 / 8 - (unsigned int)sizeof(struct cdx_disk_node) - THIN)
+
+/* An item of so many bytes: a multiple of 8. */
+static uint32_t value_of_size(unsigned int bytes)
+{
+	return bytes - (uint32_t)sizeof(struct cdx_disk_fs_item) - 4;
+}
+
+static struct cdx_node *make_leaf(struct lab *lab, uint64_t first, unsigned int one, unsigned int other)
+{
+	const unsigned int sizes[] = {one, other};
+	struct cdx_node *leaf;
+
+	CHECK_EQUAL(cdx_node_new(&lab->bare.nodes, CDX_KIND_FS, 0, &leaf), 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		union item item;
+
+		lab->value[first + i] = value_of_size(sizes[i]);
+		CHECK_EQUAL(make_item(lab, first + i, lab->value[first + i], &item), sizes[i]);
+		cdx_node_insert(leaf, i, &item, sizes[i]);
+	}
+	return leaf;
+}
+
+/*
+ * A root over two leaves of two items each, on the media: one of them will be thin when
+ * its second item, number @thin, has gone; the other has @bytes bytes of items.
+ */
+static struct lab *make_two_leaves(bool thin_left, unsigned int bytes, uint64_t *thin)
+{
+	struct lab *lab = make_lab(CDX_KIND_FS, 512, 1);
+	struct cdx_node *leaf[2], *root;
+	unsigned int half = bytes / 2 & ~7u;
+
+	leaf[!thin_left] = make_leaf(lab, thin_left ? 10 : 20, THIN, 200);
+	leaf[thin_left] = make_leaf(lab, thin_left ? 20 : 10, half, bytes - half);
+	*thin = thin_left ? 11 : 21;
+	CHECK_EQUAL(cdx_node_new(&lab->bare.nodes, CDX_KIND_FS, 1, &root), 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct { le64 key[3]; struct cdx_disk_child child; } item = {
+			.child.address = put64(leaf[i]->address),
+		};
+
+		memcpy(item.key, cdx_node_item(leaf[i], 0), sizeof(item.key));
+		cdx_node_insert(root, i, &item, sizeof(item));
+	}
+	lab->root = (struct cdx_ref){.address = root->address, .level = 1};
+	bare_write(&lab->bare, &lab->tree);
+	expect_all(lab);
+	return lab;
+}
+
+TEST("two neighbours become one when they take seven eighths of a node, and not for a byte more")
+{
+	for (int thin_left = 0; thin_left < 2; thin_left++) {
+		for (unsigned int more = 0; more <= 8; more += 8) {
+			uint64_t thin;
+			struct lab *lab = make_two_leaves(thin_left, FITTING + more, &thin);
+
+			take_out(lab, thin);
+			CHECK_EQUAL(lab->root.level, more ? 1 : 0);
+			expect_all(lab);
+			free_lab(lab);
+		}
+	}
+}
+
+TEST("a removal whose leaf's neighbour is damaged is told so")
+{
+	for (int thin_left = 0; thin_left < 2; thin_left++) {
+		uint64_t thin;
+		struct lab *lab = make_two_leaves(thin_left, FITTING, &thin);
+		struct cdx_key key = key_of(lab, thin);
+		struct cdx_node *root;
+		uint64_t neighbour;
+
+		CHECK_EQUAL(cdx_node_get(&lab->bare.nodes, lab->root.address, lab->root.crc, CDX_KIND_FS, 1,
+					 &root), 0);
+		neighbour = get64(cdx_node_child(root, (unsigned int)thin_left)->address);
+		cdx_node_put(&lab->bare.nodes, root);
+		lab->bare.bytes[(neighbour << lab->bare.super.grain_shift) + 100] ^= 1;
+		bare_reload(&lab->bare);
+		CHECK_EQUAL(cdx_tree_delete(&lab->tree, &key), -EUCLEAN);
+		free_lab(lab);
+	}
+}
+
+TEST("a removal that cannot give up one of the nodes it changes is told so")
+{
+	/* The root, the leaf, and the neighbour that the leaf becomes one with. */
+	for (uint64_t which = 1; which <= 4; which++) {
+		uint64_t thin;
+		struct lab *lab = make_two_leaves(true, FITTING, &thin);
+		struct cdx_key key = key_of(lab, thin);
+
+		lab->fail_replaced = which;
+		CHECK_EQUAL(cdx_tree_delete(&lab->tree, &key), which <= 3 ? -ENOSPC : 0);
+		free_lab(lab);
+	}
 }
 
 TEST("replacing a small item by the largest splits as often as it takes")

@@ -292,6 +292,41 @@ TEST("R8: a node in use is a copy: what others store later does not change it")
 	bare_free(&bare);
 }
 
+TEST("dirty nodes are all there, however many, and places left are used again")
+{
+	enum { COUNT = 1000 };
+	static struct cdx_node *node[COUNT];
+	struct cdx_node *found;
+	struct bare bare;
+
+	bare_make(&bare, 16 << 20, 4096, 512);
+	for (int round = 0; round < 2; round++) {
+		for (unsigned int i = 0; i < COUNT; i++) {
+			struct cdx_disk_extent item = extent(i, 100);
+
+			/* In the second round every other one is still there. */
+			if (round && i % 2)
+				continue;
+			CHECK_EQUAL(cdx_node_new(&bare.nodes, CDX_KIND_EXTENT, 0, &node[i]), 0);
+			cdx_node_insert(node[i], 0, &item, sizeof(item));
+			CHECK(bare.nodes.dirty_room >= bare.nodes.slots_used);
+		}
+		CHECK_EQUAL(bare.nodes.dirty_count, COUNT);
+		CHECK_EQUAL(bare.nodes.slots_used, COUNT);
+		for (unsigned int i = 0; i < COUNT; i++) {
+			CHECK_EQUAL(cdx_node_get(&bare.nodes, node[i]->address, 0, CDX_KIND_EXTENT, 0, &found), 0);
+			CHECK(found == node[i]);
+			CHECK_EQUAL(cdx_item_key(found, cdx_node_item(found, 0)).word[0], i);
+			cdx_node_put(&bare.nodes, found);
+		}
+		for (unsigned int i = 0; !round && i < COUNT; i += 2)
+			cdx_node_forget(&bare.nodes, node[i]);
+	}
+	cdx_nodes_forget_all(&bare.nodes);
+	CHECK_EQUAL(bare.nodes.dirty_count, 0);
+	bare_free(&bare);
+}
+
 TEST("R18: the cache is bounded, and nodes that are held survive however many others come")
 {
 	enum { NODES = 30000, HELD = 64 };

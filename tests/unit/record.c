@@ -1,10 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The commit record: its lists, its bytes, and finding the newest of four. */
+/*
+ * The commit record: its lists, its bytes, and finding the newest of four.  Copies
+ * that cannot be read are made so through --wrap=cdx_pmem_read.
+ */
 #include "tree/record.h"
 
 #include <errno.h>
 
 #include "bare.h"
+
+static uint64_t unreadable[4];		/* places on the media; 0: none */
+
+int __real_cdx_pmem_read(const struct cdx_pmem *pm, uint64_t offset, void *bytes, size_t length);
+int __wrap_cdx_pmem_read(const struct cdx_pmem *pm, uint64_t offset, void *bytes, size_t length);
+int __wrap_cdx_pmem_read(const struct cdx_pmem *pm, uint64_t offset, void *bytes, size_t length)
+{
+	for (int i = 0; i < 4; i++)
+		if (unreadable[i] && offset == unreadable[i])
+			return -EIO;
+	return __real_cdx_pmem_read(pm, offset, bytes, length);
+}
 
 /* ---- runs -------------------------------------------------------------------------- */
 
@@ -266,5 +281,29 @@ TEST("R3: of the four copies the newest valid one counts, whichever are torn")
 		else
 			CHECK(!cdx_slots_newest(&found));
 	}
+	bare_free(&bare);
+}
+
+TEST("R3: copies that cannot be read do not count; with no other left that is what is wrong")
+{
+	struct cdx_record record = {.transaction = 8};
+	union cdx_slot slot, nothing = {0};
+	struct cdx_slots found;
+	struct bare bare;
+
+	bare_make(&bare, 16 << 20, 4096, 512);
+	cdx_record_encode(&record, &bare.super, &slot.commit);
+	for (unsigned int bad = 0; bad < 16; bad++) {
+		for (int i = 0; i < 4; i++) {
+			uint64_t place = cdx_slot_offset(&bare.super, i / 2, i % 2);
+
+			memcpy(bare.bytes + place, i < 2 ? &slot : &nothing, CDX_SLOT_SIZE);
+			unreadable[i] = bad >> i & 1 ? place : 0;
+		}
+		CHECK_EQUAL(cdx_slots_read(&bare.pm, &bare.super, &found), (bad & 3) == 3 ? -EIO : 0);
+		for (int i = 0; i < 4; i++)
+			CHECK_EQUAL(found.valid[i / 2][i % 2], i < 2 && !(bad >> i & 1));
+	}
+	memset(unreadable, 0, sizeof(unreadable));
 	bare_free(&bare);
 }
