@@ -18,6 +18,7 @@ const int fault_codes[FAULTS] = {ENOMEM, EIO, ENOSPC, ENOLCK, 0, EIO, ENOMEM};
 
 uint64_t inject_calls[FAULTS];
 int64_t inject_memory, inject_pins;
+struct inject_bad inject_bad[2];
 
 static struct injection injected;
 static bool counting, reached;
@@ -130,6 +131,9 @@ int __real_cdx_pmem_read(const struct cdx_pmem *pm, uint64_t offset, void *bytes
 int __wrap_cdx_pmem_read(const struct cdx_pmem *pm, uint64_t offset, void *bytes, size_t length);
 int __wrap_cdx_pmem_read(const struct cdx_pmem *pm, uint64_t offset, void *bytes, size_t length)
 {
+	for (int i = 0; i < 2; i++)
+		if (offset < inject_bad[i].end && inject_bad[i].start < offset + length)
+			return -EIO;
 	return fails(FAULT_READ) ? -EIO : __real_cdx_pmem_read(pm, offset, bytes, length);
 }
 

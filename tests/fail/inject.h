@@ -36,6 +36,10 @@ void inject_start(const struct injection *injection);
 bool inject_end(void);
 extern uint64_t inject_calls[FAULTS];
 
+/* Bytes of the media, [start, end), that cannot be read at all; by cdx_pmem_read(). */
+struct inject_bad { uint64_t start, end; };
+extern struct inject_bad inject_bad[2];
+
 /* Pieces of memory that have been allocated and not freed; pins of nodes that are held. */
 extern int64_t inject_memory, inject_pins;
 

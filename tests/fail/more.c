@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/image.h"
+#include "inject.h"
 #include "media.h"
 
 #define LONG_LENGTH (CDX_IMAGE_LONG + 5000)
@@ -273,26 +274,114 @@ static int close_in_transaction(struct cowdax_error *error)
 	return ret;
 }
 
+/* ---- checking ------------------------------------------------------------------------------ */
+
 static void tell_problem(void *arg, const struct cowdax_problem *problem)
 {
-	(void)arg;
-	(void)problem;
+	uint64_t *problems = arg;
+
+	*problems += problem->severity != COWDAX_NOTE;
+	tell_bytes((const unsigned char *)problem->code, strlen(problem->code));
+	tell(problem->inode);
+	tell(problem->block);
+	tell(problem->count);
 }
 
-/* To find nothing wrong where something could not be read or remembered would be a lie. */
-int check_media(struct cowdax_error *error)
-{
-	struct cowdax_check_options options = {.check_data = true, .problem = tell_problem};
-	struct cowdax_check_summary summary;
-	int ret = cowdax_check(media_path(), &options, &summary, &operation_error);
+/* Pass after pass, and never back; the last, of so many bytes of data, begins with 0. */
+static struct { int pass; uint64_t current, maximum; bool wrong; } progress;
 
-	(void)error;
+static void follow_progress(void *arg, int pass, uint64_t current, uint64_t maximum)
+{
+	(void)arg;
+	progress.wrong |= pass < progress.pass || (pass == progress.pass && current < progress.current);
+	if (pass == 5 && progress.pass != 5) {
+		progress.wrong |= current != 0;
+		tell(maximum);
+	}
+	progress.pass = pass;
+	progress.current = current;
+	progress.maximum = maximum;
+}
+
+static int check(uint64_t *problems)
+{
+	struct cowdax_check_options options = {
+		.check_data = true, .problem = tell_problem, .problem_arg = problems,
+		.progress = follow_progress,
+	};
+	struct cowdax_check_summary summary;
+	int ret;
+
+	memset(&progress, 0, sizeof(progress));
+	ret = cowdax_check(media_path(), &options, &summary, &operation_error);
 	if (ret)
 		return ret;
 	tell(summary.inodes);
 	tell(summary.extents);
 	tell(summary.nodes);
-	return summary.clean ? 0 : -EUCLEAN;
+	/* It may stop where there is nothing left to check. */
+	if (progress.wrong || (!*problems && (progress.pass != 5 || progress.current != progress.maximum)))
+		return -EPROTO;
+	return summary.clean != !*problems ? -EPROTO : 0;
+}
+
+/* To find nothing wrong where something could not be read or remembered would be a lie. */
+static int check_media(struct cowdax_error *error)
+{
+	uint64_t problems = 0;
+	int ret = check(&problems);
+
+	(void)error;
+	return ret ? ret : problems ? -EUCLEAN : 0;
+}
+
+static int check_bad_media(struct cowdax_error *error)
+{
+	uint64_t problems = 0;
+	int ret = check(&problems);
+
+	(void)error;
+	return ret ? ret : problems ? 0 : -EPROTO;
+}
+
+static int spoil_extent(void *arg, const struct cowdax_extent *extent)
+{
+	(void)arg;
+	if (extent->map.type != COWDAX_MAPPED)
+		return 0;
+	inject_bad[0] = (struct inject_bad){extent->map.address, extent->map.address + extent->map.length};
+	return 1;
+}
+
+/* The first leaf of a file's extents. */
+static void spoil_leaf(struct cowdax *fs, uint64_t number)
+{
+	struct cdx_inode inode;
+	struct cdx_node *root;
+	uint64_t at;
+
+	if (cdx_inode_load(&fs->txn, number, &inode) ||
+	    cdx_node_get(&fs->txn.nodes, inode.extents.root.address, inode.extents.root.crc, CDX_KIND_EXTENT,
+			 inode.extents.root.level, &root))
+		die("no extents to spoil");
+	at = get64(cdx_node_child(root, 0)->address) << fs->super.grain_shift;
+	cdx_node_put(&fs->txn.nodes, root);
+	inject_bad[1] = (struct inject_bad){at, at + fs->super.node_size};
+}
+
+void spoil_media(bool bad)
+{
+	struct cowdax *fs;
+	uint64_t inode;
+
+	memset(inject_bad, 0, sizeof(inject_bad));
+	if (!bad)
+		return;
+	if (open_media(COWDAX_RDONLY, &fs) || find(fs, "/own", &inode) ||
+	    cowdax_map(fs, inode, 0, COWDAX_TO_END, spoil_extent, NULL, NULL) != 1 || find(fs, "/tree", &inode))
+		die("nothing to spoil");
+	spoil_leaf(fs, inode);
+	cowdax_close(fs);
 }
 
 const struct operation more_operations[] = {
@@ -311,5 +400,6 @@ const struct operation more_operations[] = {
 	{"write-in-vain", .remake = write_in_vain},
 	{"close-in-transaction", .remake = close_in_transaction},
 	{"check", .remake = check_media},
+	{"check-bad-media", .remake = check_bad_media},
 };
 const unsigned int more_count = sizeof(more_operations) / sizeof(more_operations[0]);

@@ -15,7 +15,7 @@ extern uint64_t more_told;
 int write_chunks(struct cowdax *fs);
 /* Whether what is there of them is whole chunks, of the right bytes. */
 bool chunks_are_whole(struct cowdax *fs);
-/* Have it checked: 0 when it is said to be clean. */
-int check_media(struct cowdax_error *error);
+/* For "check-bad-media": some of the media, data and a node, cannot be read; or all can again. */
+void spoil_media(bool bad);
 
 #endif

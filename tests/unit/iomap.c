@@ -411,17 +411,27 @@ TEST("a range that is shared copies and writes nothing, and both maps of a step 
 				       &error), 0);
 	CHECK_EQUAL(lab->result.bytes_shared, 5 * BLOCK);
 	CHECK_EQUAL(lab->result.bytes_copied + lab->result.bytes_written + lab->result.bytes_zeroed, 0);
+	CHECK_EQUAL(lab->result.source_lookups, 10);
 	CHECK_EQUAL(lab->steps.count, 10);
 	for (unsigned int i = 0; i < 10; i++) {
 		const struct cowdax_step *step = &lab->steps.step[i];
 
 		CHECK(step->has_source);
 		CHECK_EQUAL(step->offset, (50 + i) * BLOCK);
+		CHECK_EQUAL(step->source.length, BLOCK);
 		CHECK_EQUAL(step->source.offset, (2 + i) * BLOCK);
 		CHECK_EQUAL(step->source.type, i % 2 ? COWDAX_HOLE : COWDAX_MAPPED);
 		CHECK_EQUAL(step->source.address, step->destination.address);
 		CHECK_EQUAL(step->source.flags, i % 2 ? 0 : COWDAX_IOMAP_SHARED);
 	}
+	/* The source map ends where the range does, though the extent goes on. */
+	rig_write(lab->fs, lab->inode, 100 * BLOCK, 10 * BLOCK, 1);
+	watch_steps(lab);
+	CHECK_EQUAL(cowdax_clone_range(lab->fs, "/a", 101 * BLOCK, "/b", 7 * BLOCK, 3 * BLOCK, &lab->result,
+				       &error), 0);
+	CHECK_EQUAL(lab->steps.count, 1);
+	CHECK_EQUAL(lab->steps.step[0].source.offset, 101 * BLOCK);
+	CHECK_EQUAL(lab->steps.step[0].source.length, 3 * BLOCK);
 	free_lab(lab);
 }
 
