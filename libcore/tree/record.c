@@ -325,6 +325,8 @@ int cdx_slots_read(const struct cdx_pmem *pm, const struct cdx_super *super, str
 			union cdx_slot *slot = &slots->copy[parity][mirror];
 
 			ret = cdx_pmem_read(pm, cdx_slot_offset(super, parity, mirror), slot, sizeof(*slot));
+			if (ret)	/* what it may have read is nobody's */
+				memset(slot, 0, sizeof(*slot));
 			slots->valid[parity][mirror] = !ret && cdx_slot_valid(super, &slot->commit, parity);
 			failed = ret ? ret : failed;
 		}

@@ -287,18 +287,24 @@ TEST("R3: of the four copies the newest valid one counts, whichever are torn")
 TEST("R3: copies that cannot be read do not count; with no other left that is what is wrong")
 {
 	struct cdx_record record = {.transaction = 8};
-	union cdx_slot slot, nothing = {0};
+	union cdx_slot slot, foreign, nothing = {0};
+	struct cdx_super other;
 	struct cdx_slots found;
 	struct bare bare;
 
 	bare_make(&bare, 16 << 20, 4096, 512);
 	cdx_record_encode(&record, &bare.super, &slot.commit);
+	other = bare.super;
+	other.size /= 2;
+	cdx_record_encode(&record, &other, &foreign.commit);
 	for (unsigned int bad = 0; bad < 16; bad++) {
 		for (int i = 0; i < 4; i++) {
 			uint64_t place = cdx_slot_offset(&bare.super, i / 2, i % 2);
 
 			memcpy(bare.bytes + place, i < 2 ? &slot : &nothing, CDX_SLOT_SIZE);
 			unreadable[i] = bad >> i & 1 ? place : 0;
+			/* Where nothing is read something is all the same. */
+			found.copy[i / 2][i % 2] = foreign;
 		}
 		CHECK_EQUAL(cdx_slots_read(&bare.pm, &bare.super, &found), (bad & 3) == 3 ? -EIO : 0);
 		for (int i = 0; i < 4; i++)
