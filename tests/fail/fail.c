@@ -347,6 +347,8 @@ static bool try_one(struct trial *trial)
 			check_words(trial);
 		else if (trial->told != trial->right_told && !finds_more(trial))
 			wrong(trial, "what it told is not what there is");
+		if (inject_unbacked_stores)
+			wrong(trial, "%" PRIu64 " stores where there is no backing store", inject_unbacked_stores);
 		check_handle(trial);
 		check_locks(trial);
 		took_place = check_image_content(trial);

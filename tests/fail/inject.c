@@ -19,15 +19,22 @@ const int fault_codes[FAULTS] = {ENOMEM, EIO, ENOSPC, ENOLCK, 0, EIO, ENOMEM};
 uint64_t inject_calls[FAULTS];
 int64_t inject_memory, inject_pins;
 struct inject_bad inject_bad[2];
+uint64_t inject_unbacked_stores;
 
 static struct injection injected;
 static bool counting, reached;
+
+/* Ranges of the media whose preparing has failed, and not been made up for. */
+static struct { uint64_t start, end; } unbacked[64];
+static unsigned int unbacked_count;
 
 void inject_start(const struct injection *injection)
 {
 	memset(inject_calls, 0, sizeof(inject_calls));
 	injected = *injection;
 	reached = false;
+	unbacked_count = 0;
+	inject_unbacked_stores = 0;
 	counting = true;
 }
 
@@ -127,6 +134,28 @@ void *__wrap_mmap(void *address, size_t length, int protection, int flags, int f
 
 /* ---- the media ------------------------------------------------------------------------- */
 
+static void lack_backing(uint64_t start, uint64_t end)
+{
+	if (unbacked_count == sizeof(unbacked) / sizeof(*unbacked))
+		return;
+	unbacked[unbacked_count].start = start;
+	unbacked[unbacked_count++].end = end;
+}
+
+/* Whatever touches this range is backed now. */
+static void have_backing(uint64_t start, uint64_t end)
+{
+	for (unsigned int i = unbacked_count; i-- > 0;)
+		if (start < unbacked[i].end && unbacked[i].start < end)
+			unbacked[i] = unbacked[--unbacked_count];
+}
+
+static void note_store(uint64_t start, size_t length)
+{
+	for (unsigned int i = 0; counting && i < unbacked_count; i++)
+		inject_unbacked_stores += start < unbacked[i].end && unbacked[i].start < start + length;
+}
+
 int __real_cdx_pmem_read(const struct cdx_pmem *pm, uint64_t offset, void *bytes, size_t length);
 int __wrap_cdx_pmem_read(const struct cdx_pmem *pm, uint64_t offset, void *bytes, size_t length);
 int __wrap_cdx_pmem_read(const struct cdx_pmem *pm, uint64_t offset, void *bytes, size_t length)
@@ -148,7 +177,10 @@ int __real_cdx_pmem_move(struct cdx_pmem *pm, uint64_t to, uint64_t from, size_t
 int __wrap_cdx_pmem_move(struct cdx_pmem *pm, uint64_t to, uint64_t from, size_t length);
 int __wrap_cdx_pmem_move(struct cdx_pmem *pm, uint64_t to, uint64_t from, size_t length)
 {
-	return fails(FAULT_READ) ? -EIO : __real_cdx_pmem_move(pm, to, from, length);
+	if (fails(FAULT_READ))
+		return -EIO;
+	note_store(to, length);
+	return __real_cdx_pmem_move(pm, to, from, length);
 }
 
 int __real_cdx_pmem_probe(const struct cdx_pmem *pm, uint64_t offset, uint64_t length, uint64_t *bad);
@@ -173,7 +205,28 @@ int __real_cdx_pmem_prepare(struct cdx_pmem *pm, uint64_t offset, uint64_t lengt
 int __wrap_cdx_pmem_prepare(struct cdx_pmem *pm, uint64_t offset, uint64_t length);
 int __wrap_cdx_pmem_prepare(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
 {
-	return fails(FAULT_PREPARE) ? -ENOSPC : __real_cdx_pmem_prepare(pm, offset, length);
+	if (fails(FAULT_PREPARE)) {
+		lack_backing(offset, offset + length);
+		return -ENOSPC;
+	}
+	have_backing(offset, offset + length);
+	return __real_cdx_pmem_prepare(pm, offset, length);
+}
+
+void __real_cdx_pmem_copy(struct cdx_pmem *pm, uint64_t offset, const void *bytes, size_t length);
+void __wrap_cdx_pmem_copy(struct cdx_pmem *pm, uint64_t offset, const void *bytes, size_t length);
+void __wrap_cdx_pmem_copy(struct cdx_pmem *pm, uint64_t offset, const void *bytes, size_t length)
+{
+	note_store(offset, length);
+	__real_cdx_pmem_copy(pm, offset, bytes, length);
+}
+
+void __real_cdx_pmem_zero(struct cdx_pmem *pm, uint64_t offset, size_t length);
+void __wrap_cdx_pmem_zero(struct cdx_pmem *pm, uint64_t offset, size_t length);
+void __wrap_cdx_pmem_zero(struct cdx_pmem *pm, uint64_t offset, size_t length)
+{
+	note_store(offset, length);
+	__real_cdx_pmem_zero(pm, offset, length);
 }
 
 int __real_cdx_pmem_fence(struct cdx_pmem *pm);

@@ -40,6 +40,9 @@ extern uint64_t inject_calls[FAULTS];
 struct inject_bad { uint64_t start, end; };
 extern struct inject_bad inject_bad[2];
 
+/* Stores to where there is no backing store, since preparing it has failed: SIGBUS, were it true. */
+extern uint64_t inject_unbacked_stores;
+
 /* Pieces of memory that have been allocated and not freed; pins of nodes that are held. */
 extern int64_t inject_memory, inject_pins;
 
