@@ -25,7 +25,7 @@ int cdx_error_errno(struct cowdax_error *error, int code, const char *what)
 	if (!error || (error->code == code && error->text[0]))
 		return code;
 	if (code == -EOVERFLOW)
-		return cdx_error(error, code, "%s: the image has no number left to give to a new one of these",
+		return cdx_error(error, code, "%s: the image has used up its numbers, of inodes, long writes or transactions",
 				 what);
 	return cdx_error(error, code, "%s: %s", what,
 			 strerror_r(-code, reason, sizeof(reason)));
