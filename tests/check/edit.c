@@ -336,6 +336,14 @@ static struct cdx_disk_node *leaf_for(struct image *image, const uint64_t key[3]
 	return node;
 }
 
+bool item_fits(struct image *image, uint64_t inode, uint64_t kind, uint64_t hash, size_t length)
+{
+	struct cdx_disk_node *node = leaf_for(image, (uint64_t[]){inode, kind, hash});
+
+	return get16(node->used) + sizeof(struct cdx_disk_fs_item) + ((length + 7) & ~(size_t)7) <=
+	       image->super.node_size;
+}
+
 void insert_item(struct image *image, uint64_t inode, uint64_t kind, uint64_t hash,
 		 const void *value, size_t length)
 {
@@ -369,19 +377,23 @@ void insert_item(struct image *image, uint64_t inode, uint64_t kind, uint64_t ha
 	node->count = put16((uint16_t)(get16(node->count) + 1));
 }
 
+uint64_t name_hash(const struct image *image, const char *name)
+{
+	le64 k1;
+
+	memcpy(&k1, image->super.uuid, sizeof(k1));
+	return cdx_siphash(image->super.seed, get64(k1), name, strlen(name)) & ~UINT64_C(0xff);
+}
+
 void insert_name(struct image *image, uint64_t directory, const char *name, uint64_t target,
 		 unsigned int type, unsigned int collision)
 {
 	unsigned char value[CDX_DIRENT_HEADER + CDX_NAME_MAX];
 	struct cdx_disk_dirent dirent = {put64(target), (uint8_t)type, (uint8_t)strlen(name)};
-	uint64_t hash;
-	le64 k1;
 
-	memcpy(&k1, image->super.uuid, sizeof(k1));
-	hash = cdx_siphash(image->super.seed, get64(k1), name, strlen(name));
 	memcpy(value, &dirent, CDX_DIRENT_HEADER);
 	memcpy(value + CDX_DIRENT_HEADER, name, strlen(name));
-	insert_item(image, directory, CDX_ITEM_DIRENT, (hash & ~UINT64_C(0xff)) | collision, value,
+	insert_item(image, directory, CDX_ITEM_DIRENT, name_hash(image, name) | collision, value,
 		    CDX_DIRENT_HEADER + strlen(name));
 }
 

@@ -55,6 +55,10 @@ struct cdx_disk_dirent *dirent_at(struct image *image, uint64_t directory, const
 struct cdx_disk_extent *inline_extents(struct cdx_disk_inode *inode);
 struct cdx_disk_ref *extent_root(struct cdx_disk_inode *inode);
 void remove_item(struct place place);
+/* Whether insert_item() has room for it. */
+bool item_fits(struct image *image, uint64_t inode, uint64_t kind, uint64_t hash, size_t length);
+/* The lowest key of a name: FORMAT 9.2. */
+uint64_t name_hash(const struct image *image, const char *name);
 /* Put an item of @length bytes of @value where its key belongs. */
 void insert_item(struct image *image, uint64_t inode, uint64_t kind, uint64_t hash,
 		 const void *value, size_t length);

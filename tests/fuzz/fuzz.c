@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Hostile images must not crash, hang or leak, whatever is done to them.
- * Deterministic: the same seed makes the same images.
+ * Hostile images: none crashes, hangs or leaks, whatever is done to it, and each is held
+ * to the law (law.c).  Deterministic: the same seed makes the same image and does the same.
  *
- *	fuzz [--iterations N] [--seed S]	the finds and damages, then N mutated images
- *	fuzz --replay NAME|SEED			one find or damage by name, or one mutated image
+ *	fuzz [--iterations N] [--seed S]	the finds and damages, then N images made from seeds
+ *	fuzz --replay NAME|SEED|FILE		one find or damage by name, one seed, or one input
+ *	fuzz --corpus DIRECTORY			each input there (see target.c)
  *
- * Images are exercised in child processes, so that a death names its seed.
+ * Images are judged in child processes, so that a death names its seed.
  */
 #include "fuzz.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,7 @@
 #include <unistd.h>
 
 #define BATCH 25
+#define WAYS 4		/* in which a damage is worked on */
 #define SECONDS 120	/* that a batch may take, sanitizers included */
 
 static const struct damage *const tables[] = {
@@ -24,34 +27,60 @@ static const struct damage *const tables[] = {
 };
 
 struct fuzz {
-	struct image bases[2];
+	struct image bases[BASES];
 	char path[64];
 };
 
-static void try_damage(struct fuzz *fuzz, const struct damage *damage)
+static bool judge(struct fuzz *fuzz, const struct image *image, struct draw *draw)
+{
+	const char *wrong = judge_law(image, fuzz->path, draw);
+
+	if (wrong)
+		printf("BREACH %s\n", wrong);
+	return !wrong;
+}
+
+/* Each damage, worked on in several ways. */
+static bool try_damage(struct fuzz *fuzz, const struct damage *damage)
 {
 	struct image image;
+	bool good = true;
 
 	image_copy(&image, &fuzz->bases[damage->base]);
 	damage->apply(&image);
-	image_store(&image, fuzz->path, 0);
+	for (uint64_t way = 0; way < WAYS && good; way++)
+		good = judge(fuzz, &image, &(struct draw){.state = way});
 	image_free(&image);
-	exercise(fuzz->path);
+	return good;
 }
 
-static void try_seed(struct fuzz *fuzz, uint64_t seed)
+static bool try_draw(struct fuzz *fuzz, struct draw *draw)
 {
 	struct image image;
+	bool good;
 
-	image_copy(&image, &fuzz->bases[seed % 2]);
-	mutate(&image, seed);
-	image_store(&image, fuzz->path, 0);
+	make_case(&image, fuzz->bases, draw);
+	good = judge(fuzz, &image, draw);
 	image_free(&image);
-	exercise(fuzz->path);
+	return good;
+}
+
+static bool try_file(struct fuzz *fuzz, const char *path)
+{
+	unsigned char bytes[4096];
+	FILE *file = fopen(path, "rb");
+	struct draw draw = {.bytes = bytes};
+
+	if (!file)
+		die("%s: cannot read", path);
+	draw.left = fread(bytes, 1, sizeof(bytes), file);
+	fclose(file);
+	return try_draw(fuzz, &draw);
 }
 
 struct job {
 	const struct damage *damage;	/* or, when NULL: */
+	const char *file;		/* or, when NULL: */
 	uint64_t seed, count;
 };
 
@@ -66,14 +95,18 @@ static bool survives(struct fuzz *fuzz, const struct job *job)
 	if (child < 0)
 		die("cannot fork");
 	if (child == 0) {
+		bool good = true;
+
 		alarm(SECONDS);
 		if (job->damage)
-			try_damage(fuzz, job->damage);
-		for (uint64_t i = 0; i < job->count; i++)
-			try_seed(fuzz, job->seed + i);
-		for (int base = PLAIN; base <= DEEP; base++)
+			good = try_damage(fuzz, job->damage);
+		if (job->file)
+			good = try_file(fuzz, job->file);
+		for (uint64_t i = 0; i < job->count && good; i++)
+			good = try_draw(fuzz, &(struct draw){.state = job->seed + i});
+		for (int base = 0; base < BASES; base++)
 			image_free(&fuzz->bases[base]);
-		exit(0);
+		exit(!good);
 	}
 	if (waitpid(child, &status, 0) != child)
 		die("cannot wait");
@@ -90,8 +123,7 @@ static unsigned int run_tables(struct fuzz *fuzz, const char *only)
 				continue;
 			if (survives(fuzz, &(struct job){.damage = damage}))
 				continue;
-			printf("FAIL %s: replay with fuzz --replay '%s'\n", damage->what,
-			       damage->what);
+			printf("FAIL %s: replay with fuzz --replay '%s'\n", damage->what, damage->what);
 			failed++;
 		}
 	}
@@ -120,50 +152,74 @@ static unsigned int run_seeds(struct fuzz *fuzz, uint64_t seed, uint64_t iterati
 	return failed;
 }
 
-static void make_bases(struct fuzz *fuzz)
+static unsigned int run_corpus(struct fuzz *fuzz, const char *directory)
 {
-	snprintf(fuzz->path, sizeof(fuzz->path), "fuzz-%ld.img", (long)getpid());
-	for (int base = PLAIN; base <= DEEP; base++) {
-		make_base(base, fuzz->path);
-		image_load(&fuzz->bases[base], fuzz->path);
+	struct dirent **names;
+	int count = scandir(directory, &names, NULL, alphasort);
+	unsigned int failed = 0;
+	char path[1024];
+
+	if (count < 0)
+		die("%s: cannot read", directory);
+	for (int i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), "%s/%s", directory, names[i]->d_name);
+		if (names[i]->d_name[0] != '.' && !survives(fuzz, &(struct job){.file = path})) {
+			printf("FAIL %s: replay with fuzz --replay %s\n", path, path);
+			failed++;
+		}
+		free(names[i]);
 	}
+	free(names);
+	return failed;
 }
 
-static int replay(struct fuzz *fuzz, const char *name)
+static unsigned int replay(struct fuzz *fuzz, const char *name)
 {
 	char *end;
 	uint64_t seed = strtoull(name, &end, 10);
 
 	if (*end == '\0')
-		try_seed(fuzz, seed);
-	else
-		return run_tables(fuzz, name) != 0;
-	return 0;
+		return !try_draw(fuzz, &(struct draw){.state = seed});
+	if (access(name, R_OK) == 0)
+		return !try_file(fuzz, name);
+	return run_tables(fuzz, name);
 }
 
 int main(int argc, char **argv)
 {
+	const char *corpus = NULL, *one = NULL;
 	uint64_t iterations = 300, seed = 1;
-	unsigned int failed;
+	unsigned int failed = 0;
 	struct fuzz fuzz = {0};
 
-	make_bases(&fuzz);
-	if (argc == 3 && strcmp(argv[1], "--replay") == 0)
-		return replay(&fuzz, argv[2]);
 	for (int i = 1; i + 1 < argc; i += 2) {
 		if (strcmp(argv[i], "--iterations") == 0)
 			iterations = strtoull(argv[i + 1], NULL, 0);
 		else if (strcmp(argv[i], "--seed") == 0)
 			seed = strtoull(argv[i + 1], NULL, 0);
+		else if (strcmp(argv[i], "--corpus") == 0)
+			corpus = argv[i + 1];
+		else if (strcmp(argv[i], "--replay") == 0)
+			one = argv[i + 1];
 		else
 			die("unknown option %s", argv[i]);
 	}
-	failed = run_tables(&fuzz, NULL);
-	failed += run_seeds(&fuzz, seed, iterations);
-	unlink(fuzz.path);
-	for (int base = PLAIN; base <= DEEP; base++)
+	cowdax_catch_faults();
+	snprintf(fuzz.path, sizeof(fuzz.path), "fuzz-%ld.img", (long)getpid());
+	make_bases(fuzz.bases, fuzz.path);
+	if (one) {
+		failed = replay(&fuzz, one);
+	} else if (corpus) {
+		failed = run_corpus(&fuzz, corpus);
+	} else {
+		failed = run_tables(&fuzz, NULL);
+		failed += run_seeds(&fuzz, seed, iterations);
+		printf("%llu images from seed %llu, %u failures\n", (unsigned long long)iterations,
+		       (unsigned long long)seed, failed);
+	}
+	if (!one || !failed)
+		unlink(fuzz.path);
+	for (int base = 0; base < BASES; base++)
 		image_free(&fuzz.bases[base]);
-	printf("%llu mutated images from seed %llu, %u failures\n", (unsigned long long)iterations,
-	       (unsigned long long)seed, failed);
 	return failed != 0;
 }

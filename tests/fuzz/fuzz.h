@@ -3,12 +3,30 @@
 #define FUZZ_H
 
 #include "damage.h"
+#include "draw.h"
 
-/* Look at all of the image at @path, change it, and check it before and after. */
-void exercise(const char *path);
+/*
+ * The law (DESIGN: clean means usable).  An image that the checker calls clean lets every
+ * operation work and stays clean.  One that it does not: each operation works or fails
+ * with an error that says why, in bounded time, and makes nothing worse.  @image is
+ * stored at @path and worked on as @draw says.  NULL, or a sentence: what broke it.
+ */
+const char *judge_law(const struct image *image, const char *path, struct draw *draw);
 
-/* Change @image by the numbers that follow from @seed. */
-void mutate(struct image *image, uint64_t seed);
+/* Change bytes of @image, as @draw says; most of the time with all checksums right again. */
+void mutate(struct image *image, struct draw *draw);
+/* Change what it means, with all bookkeeping right again. */
+void reshape(struct image *image, struct draw *draw);
+/* Link counts, reference counts, a new space tree, checksums: as the names and pointers have it. */
+void rebuild(struct image *image);
+/* All checksums, of all that looks like a node. */
+void seal_everything(struct image *image);
+
+/* Good images to start from: those of the damages, and more. */
+#define BASES 5
+void make_bases(struct image bases[BASES], const char *path);
+/* An image as the input or seed behind @draw makes it. */
+void make_case(struct image *image, const struct image bases[BASES], struct draw *draw);
 
 /* Hostile images that were found to matter, by name. */
 extern const struct damage finds[];

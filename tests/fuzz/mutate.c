@@ -12,23 +12,14 @@
 
 struct mutator {
 	struct image *image;
-	uint64_t state;			/* splitmix64 */
+	struct draw *draw;
 	uint64_t *nodes;		/* grains that hold one */
 	size_t node_count;
 };
 
-static uint64_t draw(struct mutator *m)
-{
-	uint64_t z = (m->state += UINT64_C(0x9e3779b97f4a7c15));
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
-
 static uint64_t below(struct mutator *m, uint64_t limit)
 {
-	return limit ? draw(m) % limit : 0;
+	return draw_below(m->draw, limit);
 }
 
 static void find_nodes(struct mutator *m)
@@ -261,9 +252,9 @@ static void change_once(struct mutator *m)
 	}
 }
 
-void mutate(struct image *image, uint64_t seed)
+void mutate(struct image *image, struct draw *draw)
 {
-	struct mutator m = {.image = image, .state = seed};
+	struct mutator m = {.image = image, .draw = draw};
 	bool seal = below(&m, 4) != 0;
 
 	find_nodes(&m);
@@ -271,5 +262,14 @@ void mutate(struct image *image, uint64_t seed)
 		change_once(&m);
 	if (seal)
 		seal_all(&m);
+	free(m.nodes);
+}
+
+void seal_everything(struct image *image)
+{
+	struct mutator m = {.image = image};
+
+	find_nodes(&m);
+	seal_all(&m);
 	free(m.nodes);
 }
