@@ -149,15 +149,30 @@ int cdx_inode_store(struct cdx_txn *txn, const struct cdx_inode *inode)
 	return cdx_tree_replace(&txn->fs, &item, size);
 }
 
+/* Numbers are never used twice: nothing stands at @number or above, else next_inode is wrong (R7). */
+static int number_is_new(struct cdx_txn *txn, uint64_t number)
+{
+	struct cdx_key key = {{number}};
+	struct cdx_cursor cursor;
+	int ret;
+
+	ret = cdx_cursor_seek(&cursor, &txn->fs, &key);
+	if (ret > 0 && (!cdx_cursor_at_item(&cursor) ||
+			cdx_key_compare(3, cdx_cursor_item(&cursor), &key) < 0))
+		ret = cdx_cursor_next(&cursor);
+	cdx_cursor_end(&cursor);
+	return ret > 0 ? -EUCLEAN : ret;
+}
+
 int cdx_inode_add(struct cdx_txn *txn, const struct cdx_inode *inode)
 {
 	struct item item;
 	size_t size = encode(inode, &item);
-	int ret = cdx_tree_insert(&txn->fs, &item, size);
+	int ret = number_is_new(txn, inode->number);
 
-	if (ret)
-		return ret == -EEXIST ? -EUCLEAN : ret;	/* numbers are never used twice (R7) */
-	return cdx_raise(&txn->record.inodes, 1, inode->number);
+	if (!ret)
+		ret = cdx_tree_insert(&txn->fs, &item, size);
+	return ret ? ret : cdx_raise(&txn->record.inodes, 1, inode->number);
 }
 
 int cdx_inode_make(struct cdx_txn *txn, uint32_t mode, struct cdx_inode *inode)

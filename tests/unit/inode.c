@@ -34,7 +34,7 @@ TEST("an inode comes back as it was stored")
 	inode.ctime = (struct timespec){0, 1};
 	inode.btime = (struct timespec){INT64_MIN, 2};
 	CHECK_EQUAL(cdx_inode_add(txn, &inode), 0);
-	CHECK_EQUAL(cdx_inode_add(txn, &inode), -EUCLEAN);
+	CHECK_EQUAL(cdx_inode_add(txn, &inode), -EUCLEAN);	/* no number is used twice (R7) */
 	CHECK_EQUAL(cdx_inode_load(txn, inode.number, &back), 0);
 	CHECK(back.number == inode.number && back.mode == inode.mode && back.uid == 12);
 	CHECK(back.gid == UINT32_MAX && back.nlink == 7 && back.size == inode.size && back.parent == 0);
