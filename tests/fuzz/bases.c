@@ -93,13 +93,15 @@ static ssize_t dying_source(void *arg, void *buffer, size_t length)
 	return (ssize_t)length;
 }
 
-/* Two writers died over their long writes. */
+/* Two writers died over their long writes.  And names of one hash (FORMAT 9.2) under this UUID and seed. */
 static void make_staging_left(const char *path)
 {
 	struct maker maker = {0};
 
 	open_new(&maker, path, 16 << 20);
 	must(&maker, "/kept", put(&maker, create(&maker, "/kept"), 0, 65536));
+	create(&maker, "/" COLLIDING_1);
+	create(&maker, "/" COLLIDING_2);
 	must(&maker, "/dir", cowdax_mkdir(maker.fs, "/dir/sub", 0755, true, &maker.error));
 	cowdax_close(maker.fs);
 	for (int i = 0; i < 2; i++) {
@@ -157,6 +159,8 @@ void make_bases(struct image bases[BASES], const char *path)
 		makers[i](path);
 		image_load(&bases[DEEP + 1 + i], path);
 	}
+	if (name_hash(&bases[DEEP + 2], COLLIDING_1) != name_hash(&bases[DEEP + 2], COLLIDING_2))
+		die("the names do not collide any more");
 	unlink(path);
 }
 

@@ -89,7 +89,10 @@ static void add_name(struct reshape *rs)
 
 	if (!in || !inode)
 		return;
-	name[5] = (char)('a' + below(rs, 26));
+	if (below(rs, 4) == 0)
+		memcpy(name, below(rs, 2) ? COLLIDING_1 : COLLIDING_2, sizeof(COLLIDING_1));
+	else
+		name[5] = (char)('a' + below(rs, 26));
 	if (!item_fits(rs->image, directory, CDX_ITEM_DIRENT, name_hash(rs->image, name),
 		       CDX_DIRENT_HEADER + strlen(name)))
 		return;
