@@ -92,7 +92,7 @@ static int limbo_entry(struct cdx_check *ck, struct limbo_pass *pass,
 	uint64_t start = get64(limbo->address), transaction = get64(limbo->transaction);
 	uint64_t count = limbo->type == CDX_LIMBO_TREE ? 1 : get32(limbo->count_or_crc);
 
-	if (!cdx_limbo_possible(limbo)) {
+	if (!cdx_limbo_possible(limbo) || !cdx_super_limbo_whole(&ck->super, limbo)) {
 		report_run(ck, CDX_P_LIMBO_FORMAT, start, 1);
 		ck->trees->pointers_incomplete = true;
 		return 0;

@@ -193,7 +193,7 @@ int cdx_limbo_decode_checked(struct cdx_limbo_entry *entry, const struct cdx_dis
 			     const struct cdx_super *super, uint64_t newest)
 {
 	limbo_decode(entry, disk);
-	if (!cdx_limbo_possible(disk) || entry->transaction > newest ||
+	if (!cdx_limbo_possible(disk) || !cdx_super_limbo_whole(super, disk) || entry->transaction > newest ||
 	    !cdx_super_allocatable(super, entry->address, entry->count))
 		return -EUCLEAN;
 	return 0;

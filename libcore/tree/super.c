@@ -279,3 +279,10 @@ bool cdx_super_allocatable(const struct cdx_super *super, uint64_t start, uint64
 
 	return count && start >= low && start < high && count <= high - start;
 }
+
+bool cdx_super_limbo_whole(const struct cdx_super *super, const struct cdx_disk_limbo *limbo)
+{
+	uint64_t mask = (UINT64_C(1) << super->grains_per_block_shift) - 1;
+
+	return limbo->type != CDX_LIMBO_DROP || !((get64(limbo->address) | get32(limbo->count_or_crc)) & mask);
+}

@@ -125,6 +125,15 @@ static void limbo_too_old(struct image *image)
 	image_seal(image);
 }
 
+static void limbo_part_of_block(struct image *image)
+{
+	struct cdx_disk_limbo limbo = limbo_run(image, take_blocks(image, 1), 1);
+
+	limbo.type = CDX_LIMBO_DROP;
+	add_limbo(image, &limbo);
+	image_seal(image);
+}
+
 static void limbo_bounds(struct image *image)
 {
 	struct cdx_disk_limbo limbo = limbo_run(image, image->super.grains - 1, 1);
@@ -319,6 +328,7 @@ const struct damage held_damages[] = {
 	{"limbo-format", "limbo tree of space nodes", PLAIN, limbo_kind, AS_IS, NULL},
 	{"limbo-format", "limbo run of no grains", PLAIN, limbo_empty, AS_IS, NULL},
 	{"reserved-field", "reserved byte of a limbo entry", PLAIN, limbo_reserved, AS_IS, NULL},
+	{"limbo-format", "limbo drop of part of a block", PLAIN, limbo_part_of_block, AS_IS, NULL},
 	{"limbo-format", "limbo run of transaction 1", PLAIN, limbo_too_old, AS_IS, NULL},
 	{"limbo-bounds", "limbo run in the tail region", PLAIN, limbo_bounds, AS_IS, NULL},
 	{"limbo-future", "limbo run of the next transaction", PLAIN, limbo_future, AS_IS, NULL},
