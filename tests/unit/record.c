@@ -97,7 +97,7 @@ TEST("runs added in any order cover just the grains that were added, joined as f
 static void fill_record(struct cdx_record *record, const struct cdx_super *super, size_t pool, size_t window,
 			size_t limbo)
 {
-	uint64_t at = super->head_grains;
+	uint64_t at = super->head_grains, block = UINT64_C(1) << super->grains_per_block_shift;
 
 	memset(record, 0, sizeof(*record));
 	record->transaction = 9;
@@ -124,7 +124,10 @@ static void fill_record(struct cdx_record *record, const struct cdx_super *super
 			entry.level = (uint8_t)(i % 16);
 			entry.crc = UINT32_C(0x80000000) + (uint32_t)i;
 		} else if (i % 3 == 2) {
-			entry.type = CDX_LIMBO_DROP;
+			entry.type = CDX_LIMBO_DROP;	/* of a whole block */
+			entry.address = at = (at + block - 1) & ~(block - 1);
+			entry.count = block;
+			at += block;
 		}
 		CHECK_EQUAL(cdx_limbo_list_add(&record->list, &entry), 0);
 	}
