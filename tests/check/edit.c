@@ -213,12 +213,15 @@ void image_seal(struct image *image)
 struct wanted {
 	uint64_t inode, kind;
 	const char *name;		/* of a dirent */
+	uint64_t target;		/* of a dirent, in whatever directory; 0: that is no matter */
 };
 
 static bool matches(const struct cdx_disk_fs_item *item, const struct wanted *wanted)
 {
 	const struct cdx_disk_dirent *dirent = (const void *)(item + 1);
 
+	if (wanted->target)
+		return get64(item->item) == CDX_ITEM_DIRENT && get64(dirent->inode) == wanted->target;
 	if (get64(item->inode) != wanted->inode || get64(item->item) != wanted->kind)
 		return false;
 	return !wanted->name || (dirent->name_length == strlen(wanted->name) &&
@@ -254,7 +257,7 @@ static struct place find_below(struct image *image, uint64_t grain, const struct
 struct place find_inode(struct image *image, uint64_t inode)
 {
 	struct place place = find_below(image, get64(image->record->fs.address),
-					&(struct wanted){inode, CDX_ITEM_INODE, NULL});
+					&(struct wanted){.inode = inode, .kind = CDX_ITEM_INODE});
 
 	if (!place.item)
 		die("no inode %llu", (unsigned long long)inode);
@@ -264,11 +267,16 @@ struct place find_inode(struct image *image, uint64_t inode)
 struct place find_name(struct image *image, uint64_t directory, const char *name)
 {
 	struct place place = find_below(image, get64(image->record->fs.address),
-					&(struct wanted){directory, CDX_ITEM_DIRENT, name});
+					&(struct wanted){.inode = directory, .kind = CDX_ITEM_DIRENT, .name = name});
 
 	if (!place.item)
 		die("no name %s", name);
 	return place;
+}
+
+struct place find_dirent_of(struct image *image, uint64_t inode)
+{
+	return find_below(image, get64(image->record->fs.address), &(struct wanted){.target = inode});
 }
 
 struct cdx_disk_dirent *dirent_at(struct image *image, uint64_t directory, const char *name)

@@ -48,6 +48,8 @@ struct place {
 };
 struct place find_inode(struct image *image, uint64_t inode);
 struct place find_name(struct image *image, uint64_t directory, const char *name);
+/* A name of @inode, or no item. */
+struct place find_dirent_of(struct image *image, uint64_t inode);
 /* By a path of names without a leading "/"; "" is the root. */
 uint64_t inode_of(struct image *image, const char *path);
 struct cdx_disk_inode *inode_at(struct image *image, const char *path);

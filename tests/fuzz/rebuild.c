@@ -17,6 +17,7 @@ struct inode_facts {
 	struct cdx_disk_inode *disk;
 	uint64_t number, parent;
 	uint32_t names, entries, subdirectories;
+	bool orphan;			/* an orphan item names it */
 };
 
 struct rebuild {
@@ -25,7 +26,8 @@ struct rebuild {
 	unsigned char *seen;		/* by grain: a node that was walked */
 	struct inode_facts *inodes;
 	unsigned int inode_count;
-	unsigned int pass;		/* of the fs tree: 0 inodes, 1 names */
+	unsigned int pass;		/* of the fs tree: 0 inodes, 1 names and orphans */
+	uint64_t orphans;
 };
 
 static const struct { unsigned int words, leaf, inner; } shapes[] = {
@@ -75,6 +77,12 @@ static void note_item(struct rebuild *rb, struct cdx_disk_fs_item *item)
 	    get16(item->length) >= sizeof(struct cdx_disk_inode))
 		rb->inodes[rb->inode_count++] = (struct inode_facts){
 			.disk = (void *)(item + 1), .number = get64(item->inode)};
+	if (rb->pass == 1 && get64(item->item) == CDX_ITEM_ORPHAN) {
+		target = find_facts(rb, get64(item->hash));
+		rb->orphans++;
+		if (target)
+			target->orphan = true;
+	}
 	if (rb->pass == 0 || get64(item->item) != CDX_ITEM_DIRENT)
 		return;
 	target = find_facts(rb, get64(dirent->inode));
@@ -125,8 +133,10 @@ static void settle_links(struct rebuild *rb)
 		}
 		facts->disk->size = put64(facts->entries);
 		facts->disk->nlink = put32(2 + facts->subdirectories);
-		facts->disk->parent = put64(facts->number == COWDAX_ROOT_INODE ? facts->number : facts->parent);
+		facts->disk->parent = put64(facts->number == COWDAX_ROOT_INODE ? facts->number :
+					    facts->orphan ? 0 : facts->parent);
 	}
+	record->orphans = put64(rb->orphans);
 	record->inodes = put64(rb->inode_count);
 }
 

@@ -99,6 +99,21 @@ static void add_name(struct reshape *rs)
 	insert_name(rs->image, directory, name, target, get32(inode->mode) >> 12, (unsigned int)below(rs, 3));
 }
 
+/* A directory becomes an orphan, its name gone or not. */
+static void orphan_directory(struct reshape *rs)
+{
+	uint64_t number;
+	struct place place;
+
+	if (!some_inode(rs, true, &number) ||
+	    !item_fits(rs->image, CDX_ORPHAN_INODE, CDX_ITEM_ORPHAN, number, 0))
+		return;
+	place = find_dirent_of(rs->image, number);
+	if (place.item && below(rs, 4))
+		remove_item(place);
+	insert_item(rs->image, CDX_ORPHAN_INODE, CDX_ITEM_ORPHAN, number, "", 0);
+}
+
 static void change_inode(struct reshape *rs)
 {
 	static const uint64_t last_size = (UINT64_C(1) << 62) - 65536;
@@ -286,7 +301,7 @@ static void add_staging(struct reshape *rs)
 void reshape(struct image *image, struct draw *draw)
 {
 	static void (*const edits[])(struct reshape *) = {
-		add_name, change_inode, change_inode, add_extent, add_extent, change_extent,
+		add_name, orphan_directory, change_inode, change_inode, add_extent, add_extent, change_extent,
 		change_numbers, put_in_limbo, empty_reserves, drop_limbo, add_staging,
 	};
 	struct reshape rs = {.image = image, .draw = draw};
