@@ -93,8 +93,8 @@ static int run(struct cli *cli)
 	if (ret)
 		return ret;
 	args->progress.off = cli->quiet;
-	ret = cowdax_read_to(cli->fs, inode, args->offset.value, length_of(args), to_stdout, args,
-			     &cli->error);
+	ret = cowdax_read_through(cli->fs, inode, args->offset.value, length_of(args), to_stdout, args,
+				  &cli->error);
 	progress_end(&args->progress);
 	/* Else it was the image that write(2) could not read from. */
 	if (args->output_error && args->output_error == ret)

@@ -242,9 +242,15 @@ int cowdax_write_stream(struct cowdax *fs, const struct cowdax_write_request *re
 
 /** Where the bytes of a file go to, see cowdax_read_to(); 0 or -errno. */
 typedef int cowdax_sink_fn(void *arg, const void *bytes, size_t length);
-/** Hand [offset, offset+length) (cut at end of file) to @sink piece by piece. */
+/** Hand [offset, offset+length) (cut at end of file) to @sink piece by piece: copies,
+ *  so that it meets no fault. */
 int cowdax_read_to(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t length,
 		   cowdax_sink_fn *sink, void *arg, struct cowdax_error *error);
+/** The same without copies, for a sink that touches no byte itself and only lets the
+ *  kernel do so, as write(2) does: where the media cannot be read that is -EFAULT, which
+ *  the sink returns. */
+int cowdax_read_through(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t length,
+			cowdax_sink_fn *sink, void *arg, struct cowdax_error *error);
 
 /** Make @dst_path (created when missing) a clone of all of @src_path: constant time. */
 int cowdax_clone(struct cowdax *fs, const char *src_path, const char *dst_path,

@@ -14,6 +14,7 @@ struct data_args {
 	bool keep_size;
 	struct cowdax_result *result;
 	cowdax_sink_fn *sink;
+	bool mapped;				/* it takes bytes where they lie */
 	cowdax_map_fn *map;
 	void *arg;
 };
@@ -265,7 +266,16 @@ static int read_to_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
 	int ret = load_file(fs, args->inode, &inode);
 
 	(void)error;
-	return ret ? ret : cdx_file_read(&fs->txn, &inode, args->offset, args->length, args->sink, args->arg);
+	if (ret)
+		return ret;
+	return (args->mapped ? cdx_file_read_mapped : cdx_file_read)(&fs->txn, &inode, args->offset, args->length,
+								      args->sink, args->arg);
+}
+
+static int read_to(struct cowdax *fs, struct data_args *args, struct cowdax_error *error)
+{
+	fs->subject = args->inode;
+	return cdx_image_look(fs, read_to_op, args, NULL, error);
 }
 
 int cowdax_read_to(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t length, cowdax_sink_fn *sink,
@@ -275,8 +285,17 @@ int cowdax_read_to(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t 
 		.inode = inode, .offset = offset, .length = length, .sink = sink, .arg = arg,
 	};
 
-	fs->subject = inode;
-	return cdx_image_look(fs, read_to_op, &args, NULL, error);
+	return read_to(fs, &args, error);
+}
+
+int cowdax_read_through(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t length,
+			cowdax_sink_fn *sink, void *arg, struct cowdax_error *error)
+{
+	struct data_args args = {
+		.inode = inode, .offset = offset, .length = length, .sink = sink, .mapped = true, .arg = arg,
+	};
+
+	return read_to(fs, &args, error);
 }
 
 struct filling { unsigned char *at; size_t done; };
@@ -295,7 +314,7 @@ ssize_t cowdax_read(struct cowdax *fs, uint64_t inode, void *buffer, size_t leng
 		    struct cowdax_error *error)
 {
 	struct filling filling = {.at = buffer};
-	int ret = cowdax_read_to(fs, inode, offset, length, fill, &filling, error);
+	int ret = cowdax_read_through(fs, inode, offset, length, fill, &filling, error);
 
 	return ret ? ret : (ssize_t)filling.done;
 }

@@ -189,6 +189,9 @@ int cdx_image_explain(const struct cowdax *fs, int code, const char *what, struc
 
 	if (code == -EIO && cdx_device_has_shrunk(&fs->device))
 		return cdx_error(error, code, "%s: was cut short while in use: %s", fs->path, strerror(EIO));
+	if (code == -ENOSPC && fs->device.pm.host_full)
+		return cdx_error(error, code, "%s: the filesystem that holds the image is full: %s", fs->path,
+				 strerror(ENOSPC));
 	if (error && error->code == code && error->text[0])
 		return code;
 	if (!what && fs->known.path && fs->known.inode == fs->subject)
@@ -225,6 +228,7 @@ static int with_path(const struct cowdax *fs, int code, struct cowdax_error *err
 static void forget(struct cowdax *fs, struct cowdax_error *error)
 {
 	fs->txn.unreadable.inode = 0;
+	fs->device.pm.host_full = false;
 	if (error)
 		*error = (struct cowdax_error){0};
 }

@@ -2,9 +2,12 @@
 /* Operations on a file's data as loops over the iterator; bytes past the end stay zeros (FORMAT 8). */
 #include "iomap/file.h"
 
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #define ZEROS_LENGTH 65536
+#define COPY_LENGTH ((size_t)65536)	/* handed to a sink at a time */
+#define FAULT_LENGTH ((size_t)4096)	/* and where some of it cannot be read */
 
 int cdx_file_check_range(uint64_t offset, uint64_t length)
 {
@@ -378,8 +381,8 @@ static int sink_mapped(struct cdx_txn *txn, const struct cdx_inode *inode, const
 	return ret;
 }
 
-int cdx_file_read(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t offset, uint64_t length,
-		  cowdax_sink_fn *sink, void *arg)
+int cdx_file_read_mapped(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t offset, uint64_t length,
+			 cowdax_sink_fn *sink, void *arg)
 {
 	uint64_t end;
 	int ret = 0;
@@ -400,6 +403,63 @@ int cdx_file_read(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t offset,
 		      sink_zeros(part, sink, arg);
 		offset += part;
 	}
+	return ret;
+}
+
+/* A sink that is not the library's own, with the buffer that stands before it. */
+struct copying {
+	const struct cdx_pmem *pm;
+	unsigned char *buffer;
+	cowdax_sink_fn *sink;
+	void *arg;
+};
+
+/* Up to the page that cannot be read, the sink gets what can. */
+static int sink_before_fault(const struct copying *copying, const unsigned char *bytes, size_t length)
+{
+	for (size_t done = 0, part; done < length; done += part) {
+		uint64_t offset = (uint64_t)(bytes + done - copying->pm->base);
+		int ret;
+
+		part = FAULT_LENGTH - (offset & (FAULT_LENGTH - 1));
+		part = part < length - done ? part : length - done;
+		ret = cdx_pmem_fetch(copying->buffer, bytes + done, part);
+		if (!ret)
+			ret = copying->sink(copying->arg, copying->buffer, part);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int sink_copy(void *arg, const void *from, size_t length)
+{
+	const struct copying *copying = arg;
+	const unsigned char *bytes = from, *base = copying->pm->base;
+	int ret = 0;
+
+	if (bytes < base || bytes >= base + copying->pm->length)
+		return copying->sink(copying->arg, bytes, length);	/* zeros of a hole */
+	for (size_t part; length && !ret; bytes += part, length -= part) {
+		part = length < COPY_LENGTH ? length : COPY_LENGTH;
+		ret = cdx_pmem_fetch(copying->buffer, bytes, part);
+		if (ret)
+			return sink_before_fault(copying, bytes, part);
+		ret = copying->sink(copying->arg, copying->buffer, part);
+	}
+	return ret;
+}
+
+int cdx_file_read(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t offset, uint64_t length,
+		  cowdax_sink_fn *sink, void *arg)
+{
+	struct copying copying = {&txn->device->pm, malloc(COPY_LENGTH), sink, arg};
+	int ret;
+
+	if (!copying.buffer)
+		return -ENOMEM;
+	ret = cdx_file_read_mapped(txn, inode, offset, length, sink_copy, &copying);
+	free(copying.buffer);
 	return ret;
 }
 

@@ -29,6 +29,9 @@ int cdx_file_clone_range(struct cdx_txn *txn, struct cdx_inode *to, uint64_t to_
 			 struct cowdax_result *result);
 
 /* Hand the file's bytes to @sink, straight out of the mapping where it can. */
+int cdx_file_read_mapped(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t offset, uint64_t length,
+		  cowdax_sink_fn *sink, void *arg);
+/* The same for a sink that knows nothing of faults: it gets copies, in pieces that stay in the cache. */
 int cdx_file_read(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t offset, uint64_t length,
 		  cowdax_sink_fn *sink, void *arg);
 int cdx_file_map(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t offset, uint64_t length,

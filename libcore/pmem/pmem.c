@@ -9,10 +9,12 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <libpmem.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -122,6 +124,7 @@ static int libpmem_load(struct cdx_pmem *pm, struct cowdax_error *error)
 
 /* Pages stored to since the last fence, as ranges of bytes in the mapping. */
 struct page_cache {
+	bool moves;	/* what is written back may go elsewhere: the next store needs room again */
 	struct { uint64_t start, end; } range[MAX_RANGES];
 	int ranges;
 	int failed;	/* a failed msync is final: the kernel forgets which pages were dirty */
@@ -164,6 +167,16 @@ static void page_cache_zero(struct cdx_pmem *pm, uint64_t offset, size_t length)
 	page_cache_note(pm, offset, length);
 }
 
+/* Its pages are as if never populated. */
+static void forget_populated(struct cdx_pmem *pm, uint64_t start, uint64_t end)
+{
+	uint64_t page = (start + skew_of(pm)) >> pm->page_shift;
+
+	end = ((end + skew_of(pm) - 1) >> pm->page_shift) + 1;
+	for (; pm->populated && page < end; page++)
+		pm->populated[page / 64] &= ~(UINT64_C(1) << (page % 64));
+}
+
 static int page_cache_fence(struct cdx_pmem *pm)
 {
 	struct page_cache *cache = pm->state;
@@ -175,6 +188,8 @@ static int page_cache_fence(struct cdx_pmem *pm)
 		/* A wait that a signal ended is gone on with; a failure is not tried again. */
 		while (!cache->failed && msync((void *)start, end - start, MS_SYNC))
 			cache->failed = errno == EINTR ? 0 : -EIO;
+		if (cache->moves)
+			forget_populated(pm, cache->range[i].start, cache->range[i].end);
 	}
 	cache->ranges = 0;
 	return cache->failed;
@@ -196,15 +211,40 @@ static bool forced(void)
 	return value && strcmp(value, "1") == 0;
 }
 
-static int choose_backend(struct cdx_pmem *pm, struct cowdax_error *error)
+/*
+ * Whether the file's filesystem may put elsewhere what it writes back, as those do
+ * that copy on write, XFS with shared extents among them (they may come to be shared at
+ * any time).  Then room that a page once had is good until the next writeback only.
+ */
+static bool may_move(int fd)
 {
+	struct statfs host;
+
+	if (fstatfs(fd, &host))
+		return true;
+	switch ((unsigned long)host.f_type) {
+	case TMPFS_MAGIC:
+	case RAMFS_MAGIC:
+	case EXT4_SUPER_MAGIC:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static int choose_backend(struct cdx_pmem *pm, int fd, struct cowdax_error *error)
+{
+	struct page_cache *cache;
+
 	if (!pm->writable)
 		return 0;
 	if (pm->kind != COWDAX_MAPPING_PAGE_CACHE)
 		return libpmem_load(pm, error);
-	pm->state = calloc(1, sizeof(struct page_cache));
-	if (!pm->state)
+	cache = calloc(1, sizeof(*cache));
+	if (!cache)
 		return -ENOMEM;
+	cache->moves = may_move(fd);
+	pm->state = cache;
 	pm->ops = &page_cache_ops;
 	return 0;
 }
@@ -252,7 +292,7 @@ int cdx_pmem_map(struct cdx_pmem *pm, int fd, uint64_t offset, uint64_t length, 
 	pm->base = (unsigned char *)map + skew;
 	madvise(map, pm->map_length, MADV_DONTFORK);
 
-	ret = choose_backend(pm, error);
+	ret = choose_backend(pm, fd, error);
 	if (ret) {
 		munmap(map, pm->map_length);
 		memset(pm, 0, sizeof(*pm));
@@ -402,6 +442,7 @@ int cdx_pmem_prepare(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
 		for (stop = first; stop < end && !(pm->populated[stop / 64] >> (stop % 64) & 1); stop++)
 			;
 		ret = populate(pm, first, stop);
+		pm->host_full = ret == -ENOSPC;
 		if (ret)
 			return ret;
 		for (; first < stop; first++)
@@ -489,6 +530,7 @@ static void store(struct access *access, cdx_access_fn *how)
 	if (cdx_guard(pm->base + access->offset, access->length, how, access)) {
 		int ret = write_through(pm, access->offset, access->from, access->length);
 
+		pm->host_full = ret == -ENOSPC;
 		pm->fault = ret ? ret : pm->fault;
 	}
 }

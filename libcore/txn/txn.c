@@ -251,6 +251,13 @@ static int publish(struct cdx_txn *txn, bool *unknown, struct cowdax_error *erro
 	ret = cdx_pmem_fence(&txn->device->pm);
 	if (ret)
 		return cdx_error(error, ret, "what was written could not be made durable: nothing has changed");
+	/* No store of a slot may lack room: nobody could tell what came of it (R22). */
+	for (int mirror = 0; mirror < 2 && !ret; mirror++)
+		ret = cdx_pmem_prepare(&txn->device->pm,
+				       cdx_slot_offset(txn->super, (int)(txn->record.transaction & 1), mirror),
+				       CDX_SLOT_SIZE);
+	if (ret)
+		return ret;
 	ret = cdx_slot_store(txn, &slot, false);
 	if (ret) {
 		*unknown = true;

@@ -173,6 +173,7 @@ TEST("R22: a full disk under a sparse image is ENOSPC: the image is as before, a
 	while ((ret = cowdax_write(fs, inode, bytes, sizeof(bytes), done, NULL, &error)) == 0)
 		done += sizeof(bytes);
 	CHECK_EQUAL(ret, -ENOSPC);
+	CHECK(strstr(error.text, "image: the filesystem that holds the image is full: No space left"));
 	CHECK(done >= MIB / 2 && done < 4 * MIB);
 	rig_expect(fs, inode, 0, done, 'a');
 	rig_check(fs->path);

@@ -9,8 +9,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,6 +61,19 @@ int __wrap_madvise(void *start, size_t length, int advice)
 		return -1;
 	}
 	return __real_madvise(start, length, advice);
+}
+
+static unsigned long host_type;
+
+int __real_fstatfs(int fd, struct statfs *host);
+int __wrap_fstatfs(int fd, struct statfs *host);
+int __wrap_fstatfs(int fd, struct statfs *host)
+{
+	int ret = __real_fstatfs(fd, host);
+
+	if (host_type)
+		host->f_type = (__typeof__(host->f_type))host_type;
+	return ret;
 }
 
 static int drains;
@@ -348,6 +363,32 @@ TEST("R22: preparing what the file has lost is EIO, not a want of space, where a
 	CHECK_EQUAL(cdx_pmem_prepare(&pm, MIB / 2, PAGE), -EIO);
 	CHECK_EQUAL(cdx_pmem_prepare(&pm, 0, MIB), -EIO);
 	cdx_pmem_unmap(&pm);
+}
+
+TEST("R22: on a host that copies on write, what has been written back needs room again; elsewhere not")
+{
+	const unsigned long types[] = {BTRFS_SUPER_MAGIC, 0x58465342 /* XFS */, TMPFS_MAGIC, EXT4_SUPER_MAGIC};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		bool moves = i < 2;
+		struct cdx_pmem pm;
+
+		host_type = types[i];
+		map_file(&pm, MIB, CDX_PMEM_WRITABLE);
+		CHECK_EQUAL(cdx_pmem_prepare(&pm, 0, 20 * PAGE), 0);
+		cdx_pmem_copy(&pm, 3 * PAGE + 5, "x", 1);
+		cdx_pmem_copy(&pm, 10 * PAGE - 1, "xx", 2);
+		CHECK_EQUAL(cdx_pmem_fence(&pm), 0);
+		/* As if there were none. */
+		advise_error = EFAULT;
+		CHECK_EQUAL(cdx_pmem_prepare(&pm, 3 * PAGE, 1), moves ? -ENOSPC : 0);
+		CHECK_EQUAL(cdx_pmem_prepare(&pm, 10 * PAGE, 1), moves ? -ENOSPC : 0);
+		CHECK_EQUAL(cdx_pmem_prepare(&pm, 0, 3 * PAGE), 0);
+		CHECK_EQUAL(cdx_pmem_prepare(&pm, 11 * PAGE, 9 * PAGE), 0);
+		advise_error = 0;
+		CHECK_EQUAL(cdx_pmem_prepare(&pm, 0, 20 * PAGE), 0);
+		cdx_pmem_unmap(&pm);
+	}
 }
 
 TEST("R22: a sparse file on a full filesystem is ENOSPC, and what was prepared before stays usable")
