@@ -102,14 +102,32 @@ struct cowdax_info {
 	uint32_t block_size, node_size;
 	uint64_t size;			/* bytes, a multiple of block_size */
 	uint64_t blocks, free_blocks, limbo_blocks, shared_blocks;
+	uint64_t available_blocks;	/* as struct cowdax_space has it */
 	uint64_t reserved_blocks;	/* held for metadata and small writes; counted in free_blocks */
 	uint64_t inodes;
 	uint64_t transaction;
 	uint64_t compat, ro_compat, incompat;
 	enum cowdax_mapping mapping;
 };
-/** Walks the space tree and limbo: O(extents), not for hot paths. */
+/** Walks the space tree and limbo, each node once: O(extents), not for hot paths. */
 int cowdax_info(struct cowdax *fs, struct cowdax_info *info, struct cowdax_error *error);
+
+/** How full an image is, as statfs(2) says it; see cowdax_space(). */
+struct cowdax_space {
+	uint32_t block_size;
+	uint64_t blocks, inodes;
+	uint64_t free_blocks;		/* nobody points to them: the reserves are among them */
+	/*
+	 * What a writer can get now: free, less what is kept for removals and commits; and
+	 * what it gets by undoing limbo and taking what dead writers left.  Never more than
+	 * that; less while subtrees wait in limbo, whose size is not known before they are
+	 * taken apart (commits that write no data do so, a part each), while an older image
+	 * is being read, and, by what dead writers left, while a long write is under way.
+	 */
+	uint64_t available_blocks;
+};
+/** Constant time: three lock queries at most, no tree is read. */
+int cowdax_space(struct cowdax *fs, struct cowdax_space *space, struct cowdax_error *error);
 /** The transaction that the handle sees (the open one's number while one is open). */
 uint64_t cowdax_transaction(const struct cowdax *fs);
 /** Block size in bytes. */

@@ -96,6 +96,7 @@ void geometry_print(const struct cowdax_info *info)
 	printf("blocks:       %" PRIu64 "\n", info->blocks);
 	printf("free:         %" PRIu64 " (%" PRIu64 " of them held in reserve)\n",
 	       info->free_blocks, info->reserved_blocks);
+	printf("available:    %" PRIu64 "\n", info->available_blocks);
 	printf("limbo:        %" PRIu64 "\n", info->limbo_blocks);
 	printf("shared:       %" PRIu64 "\n", info->shared_blocks);
 	printf("inodes:       %" PRIu64 "\n", info->inodes);
@@ -121,6 +122,7 @@ void geometry_print_json(struct json *json, const struct cowdax_info *info)
 	json_number(json, "size", info->size);
 	json_number(json, "blocks", info->blocks);
 	json_number(json, "free_blocks", info->free_blocks);
+	json_number(json, "available_blocks", info->available_blocks);
 	json_number(json, "reserved_blocks", info->reserved_blocks);
 	json_number(json, "limbo_blocks", info->limbo_blocks);
 	json_number(json, "shared_blocks", info->shared_blocks);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* cowdax_info(): facts about an image, and what its space is used for. */
+/* cowdax_info() and cowdax_space(): facts about an image, and what its space is used for (FORMAT 4, 5, 7). */
 #include "api/image.h"
+
+#include <stdlib.h>
 
 #include "base/count.h"
 
@@ -16,8 +18,55 @@ static int sum_space(void *arg, uint64_t start_grain, uint64_t count, uint64_t r
 	return 0;
 }
 
+/* Addresses met: a hash table of them, at most half full; 0 is nobody's. */
+struct met {
+	uint64_t *address;
+	size_t room, n;
+};
+
+static uint64_t *met_place(const struct met *met, uint64_t address)
+{
+	size_t at = (size_t)(address * UINT64_C(0x9e3779b97f4a7c15)) & (met->room - 1);
+
+	while (met->address[at] && met->address[at] != address)
+		at = (at + 1) & (met->room - 1);
+	return &met->address[at];
+}
+
+static int met_grow(struct met *met)
+{
+	struct met more = {.room = met->room ? 2 * met->room : 1024, .n = met->n};
+
+	more.address = calloc(more.room, sizeof(*more.address));
+	if (!more.address)
+		return -ENOMEM;
+	for (size_t i = 0; i < met->room; i++)
+		if (met->address[i])
+			*met_place(&more, met->address[i]) = met->address[i];
+	free(met->address);
+	*met = more;
+	return 0;
+}
+
+/* 1 when @address is new, 0 when it has been met. */
+static int meet(struct met *met, uint64_t address)
+{
+	uint64_t *place;
+	int ret = met->n < met->room / 2 ? 0 : met_grow(met);
+
+	if (ret)
+		return ret;
+	place = met_place(met, address);
+	if (*place)
+		return 0;
+	*place = address;
+	met->n++;
+	return 1;
+}
+
 struct limbo_sums {
 	struct cdx_txn *txn;
+	struct met met;			/* nodes; what the image says of itself need not be a tree */
 	uint64_t grains;
 };
 
@@ -58,6 +107,9 @@ static int sum_tree(struct limbo_sums *sums, uint64_t address, uint32_t crc, uin
 	ret = cdx_space_count(&sums->txn->space, address, &references, &end);
 	if (ret || references != 1)
 		return ret;
+	ret = meet(&sums->met, address);
+	if (ret <= 0)
+		return ret;
 	ret = add_up(sums, 1);
 	if (ret)
 		return ret;
@@ -83,6 +135,73 @@ static int sum_entry(void *arg, const struct cdx_limbo_entry *entry)
 	return sum_run(arg, entry->address, entry->count);
 }
 
+/* What limbo is sure to give; nothing while an older image is being read. */
+static int limbo_grains(struct cowdax *fs, uint64_t *grains)
+{
+	uint64_t where;
+	int ret = cdx_device_lock_test(&fs->device, fs->device.lock.readers, fs->txn.record.transaction, &where);
+
+	*grains = ret == 0 ? cdx_limbo_grains(&fs->txn) : 0;
+	return ret < 0 ? ret : 0;
+}
+
+/* What writers left that are dead; nothing while one is alive. */
+static int abandoned_grains(struct cowdax *fs, uint64_t *grains)
+{
+	uint64_t where;
+	int ret = fs->txn.record.staged_blocks && !fs->stage.open;
+
+	*grains = 0;
+	if (!ret)
+		return 0;
+	ret = cdx_device_lock_test(&fs->device, fs->device.lock.lanes, CDX_MAX_LANE + 1, &where);
+	if (ret == 0)
+		*grains = fs->txn.record.staged_blocks << fs->super.grains_per_block_shift;
+	return ret < 0 ? ret : 0;
+}
+
+static int available_grains(struct cowdax *fs, uint64_t *grains)
+{
+	struct cdx_budget budget = cdx_budget(&fs->txn);
+	uint64_t limbo, abandoned;
+	int ret;
+
+	ret = limbo_grains(fs, &limbo);
+	if (!ret)
+		ret = abandoned_grains(fs, &abandoned);
+	if (ret)
+		return ret;
+	/* What is kept may wait in limbo too. */
+	budget.held += limbo + abandoned;
+	*grains = budget.held > budget.kept + budget.needed ? budget.held - budget.kept - budget.needed : 0;
+	return 0;
+}
+
+static int space_op(struct cowdax *fs, void *args, struct cowdax_error *error)
+{
+	unsigned int shift = fs->super.grains_per_block_shift;
+	struct cowdax_space *space = args;
+	uint64_t available;
+	int ret = available_grains(fs, &available);
+
+	(void)error;
+	if (ret)
+		return ret;
+	*space = (struct cowdax_space){
+		.block_size = fs->super.block_size,
+		.blocks = fs->super.blocks,
+		.inodes = fs->txn.record.inodes,
+		.free_blocks = cdx_budget(&fs->txn).held >> shift,
+		.available_blocks = available >> shift,
+	};
+	return 0;
+}
+
+int cowdax_space(struct cowdax *fs, struct cowdax_space *space, struct cowdax_error *error)
+{
+	return cdx_image_look(fs, space_op, space, fs->path, error);
+}
+
 static int info_op(struct cowdax *fs, void *args, struct cowdax_error *error)
 {
 	const struct cdx_record *record = &fs->txn.record;
@@ -91,12 +210,16 @@ static int info_op(struct cowdax *fs, void *args, struct cowdax_error *error)
 	struct limbo_sums limbo = {.txn = &fs->txn};
 	struct space_sums space = {0};
 	struct cowdax_info *info = args;
+	uint64_t available;
 	int ret;
 
 	(void)error;
 	ret = cdx_space_walk(&fs->txn.space, sum_space, &space);
 	if (!ret)
 		ret = cdx_limbo_walk(&fs->txn, sum_entry, &limbo);
+	free(limbo.met.address);
+	if (!ret)
+		ret = available_grains(fs, &available);
 	if (ret)
 		return ret;
 	*info = (struct cowdax_info){
@@ -105,6 +228,7 @@ static int info_op(struct cowdax *fs, void *args, struct cowdax_error *error)
 		.size = fs->super.size,
 		.blocks = fs->super.blocks,
 		.free_blocks = (record->free_grains + reserved) >> shift,
+		.available_blocks = available >> shift,
 		.limbo_blocks = limbo.grains >> shift,
 		.shared_blocks = space.shared >> shift,
 		.reserved_blocks = reserved >> shift,

@@ -183,6 +183,8 @@ static void fill_info(struct cowdax_info *info, const struct cdx_super *super, c
 	/* Of the pool, the root of the space tree and that of the fs tree are in use. */
 	info->reserved_blocks = (cdx_txn_format_pool(super) - 2) >> super->grains_per_block_shift;
 	info->free_blocks = (super->grains - 2 * super->head_grains - 2) >> super->grains_per_block_shift;
+	info->available_blocks = (super->grains - 2 * super->head_grains - 2 - cdx_budget_kept_at_first(super)) >>
+				 super->grains_per_block_shift;
 }
 
 /* The order is R4's: nothing is a filesystem until the last store is durable. */

@@ -11,6 +11,7 @@ struct seen_drop { uint64_t address, transaction; };
 struct limbo_pass {
 	struct seen_drop *drops;
 	size_t count, capacity;
+	uint64_t grains;		/* of the tree's entries, as the record has them */
 };
 
 static void report_run(struct cdx_check *ck, enum cdx_problem problem, uint64_t start,
@@ -112,10 +113,16 @@ static int limbo_entry(struct cdx_check *ck, struct limbo_pass *pass,
 static int limbo_leaf(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx_view *view)
 {
 	const struct cdx_disk_limbo *limbo = view->items;
+	struct limbo_pass *pass = walk->arg;
 	int ret = 0;
 
-	for (unsigned int i = 0; i < view->count && !ret; i++)
-		ret = limbo_entry(ck, walk->arg, &limbo[i]);
+	for (unsigned int i = 0; i < view->count && !ret; i++) {
+		if (limbo[i].type == CDX_LIMBO_RUN)
+			pass->grains += get32(limbo[i].count_or_crc);
+		else if (limbo[i].type == CDX_LIMBO_TREE)
+			pass->grains++;
+		ret = limbo_entry(ck, pass, &limbo[i]);
+	}
 	return ret;
 }
 
@@ -158,49 +165,71 @@ static int check_limbo(struct cdx_check *ck)
 		ret = cdx_check_tree(ck, &walk, &ck->record.limbo, CDX_KIND_LIMBO, CDX_NONE, NULL);
 	if (!ret)
 		find_equal_drops(ck, &pass);
+	if (!ret && !ck->trees->pointers_incomplete && pass.grains != get64(ck->record.limbo_grains))
+		report_values(ck, CDX_P_LIMBO_GRAINS, 0, get64(ck->record.limbo_grains), pass.grains);
 	free(pass.drops);
 	return ret;
 }
 
 /* ---- staging ------------------------------------------------------------------------- */
 
+/* What the extents of an entry map is what it says. */
+static int staged_extents(struct cdx_check *ck, const struct cdx_view *view,
+			  const struct cdx_disk_staging *staging)
+{
+	struct cdx_event_set mapped = {.shift = ck->super.grains_per_block_shift};
+	struct cdx_walk walk = {.ops = &cdx_extent_walk_ops, .arg = &mapped};
+	uint64_t blocks = 0;
+	int ret;
+
+	ret = cdx_check_tree(ck, &walk, &staging->extents, CDX_KIND_EXTENT, view->index, NULL);
+	for (size_t i = 0; i < mapped.count; i++)
+		blocks += mapped.events[i].count;
+	if (!ret && !ck->trees->pointers_incomplete && blocks != get64(staging->blocks))
+		report_values(ck, CDX_P_STAGING_BLOCKS, view->grain, get64(staging->blocks), blocks);
+	free(mapped.events);
+	return ret;
+}
+
 static int staging_item(struct cdx_check *ck, const struct cdx_view *view,
 			const struct cdx_disk_staging *staging)
 {
-	struct cdx_walk walk = {.ops = &cdx_extent_walk_ops};
 	uint64_t lane = get64(staging->lane), nonce = get64(staging->nonce);
-	uint64_t inode = get64(staging->inode);
 
 	if (!cdx_lane_possible(lane))
 		report_values(ck, CDX_P_STAGING_LANE, view->grain, lane, CDX_MAX_LANE);
 	if (nonce == 0 || nonce >= get64(ck->record.next_nonce))
 		report_values(ck, CDX_P_STAGING_NONCE, view->grain, nonce,
 			      get64(ck->record.next_nonce));
-	if (inode)
-		report_values(ck, CDX_P_STAGING_INODE, view->grain, inode, 0);
-	return cdx_check_tree(ck, &walk, &staging->extents, CDX_KIND_EXTENT, view->index, NULL);
+	return staged_extents(ck, view, staging);
 }
 
 static int staging_leaf(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx_view *view)
 {
 	const struct cdx_disk_staging *staging = view->items;
+	uint64_t *blocks = walk->arg;
 	int ret = 0;
 
-	(void)walk;
-	for (unsigned int i = 0; i < view->count && !ret; i++)
+	for (unsigned int i = 0; i < view->count && !ret; i++) {
+		*blocks += get64(staging[i].blocks);
 		ret = staging_item(ck, view, &staging[i]);
+	}
 	return ret;
 }
 
 static int check_staging(struct cdx_check *ck)
 {
 	static const struct cdx_walk_ops ops = {.leaf = staging_leaf};
-	struct cdx_walk walk = {.ops = &ops};
-	uint64_t next = get64(ck->record.next_nonce);
+	uint64_t next = get64(ck->record.next_nonce), blocks = 0;
+	struct cdx_walk walk = {.ops = &ops, .arg = &blocks};
+	int ret;
 
 	if (!cdx_next_nonce_possible(next))
 		report_values(ck, CDX_P_NEXT_NONCE, 0, next, CDX_LAST_NONCE + 1);
-	return cdx_check_tree(ck, &walk, &ck->record.staging, CDX_KIND_STAGING, CDX_NONE, NULL);
+	ret = cdx_check_tree(ck, &walk, &ck->record.staging, CDX_KIND_STAGING, CDX_NONE, NULL);
+	if (!ret && !ck->trees->pointers_incomplete && blocks != get64(ck->record.staged_blocks))
+		report_values(ck, CDX_P_STAGING_BLOCKS, 0, get64(ck->record.staged_blocks), blocks);
+	return ret;
 }
 
 int cdx_check_held(struct cdx_check *ck)

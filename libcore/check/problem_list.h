@@ -157,12 +157,14 @@ P(LIMBO_OVERLAP, "limbo-overlap", ERROR, 4,
   "two limbo entries overlap", "limbo run of two transactions")
 P(LIMBO_IN_USE, "limbo-in-use", ERROR, 4,
   "what is in limbo is in use", "limbo run of a file's block")
+P(LIMBO_GRAINS, "limbo-grains", ERROR, 4,
+  "the count of what is in the limbo tree is wrong", "limbo tree of other grains than the record says")
 P(STAGING_LANE, "staging-lane", ERROR, 4,
   "a staging lane has no lock", "staging lane without a lock byte")
 P(STAGING_NONCE, "staging-nonce", ERROR, 4,
   "a staging nonce cannot have been drawn yet", "staging nonce not drawn yet")
-P(STAGING_INODE, "staging-inode", ERROR, 4,
-  "a staging entry names an inode", "staging for an inode")
+P(STAGING_BLOCKS, "staging-blocks", ERROR, 4,
+  "a count of staged blocks is wrong", "staging of other blocks than it says")
 P(NEXT_NONCE, "next-nonce", ERROR, 4,
   "the next staging nonce is past the last", "next nonce of 0")
 

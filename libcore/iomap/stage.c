@@ -2,6 +2,8 @@
 /* Lanes: blocks allocated ahead, filled without the commit lock, then mapped at once (FORMAT 10, R9). */
 #include "iomap/stage.h"
 
+#include "base/count.h"
+
 #define MAX_RUNS 64		/* of one short transaction */
 #define EXTENTS_BETWEEN_RELIEFS 256
 #define FEW_QUESTIONS 2		/* by a transaction that does something else: of one lane each, */
@@ -37,6 +39,22 @@ static int find_entry(struct cdx_txn *txn, uint64_t lane, struct cdx_disk_stagin
 	return ret;
 }
 
+/* A tree that is one leaf goes extent by extent, so that at once it is known what comes free. */
+static int drop_map(struct cdx_txn *txn, struct cdx_extents *map)
+{
+	struct cdx_extent extent;
+	int ret;
+
+	if (map->root.level)
+		return cdx_extents_cut(txn, map, 0, CDX_MAX_FILE >> txn->super->block_shift);
+	while ((ret = cdx_extents_find(txn, map, 0, &extent, NULL, NULL)) > 0) {
+		ret = cdx_extents_cut(txn, map, extent.file_block, extent.file_block + extent.count);
+		if (ret)
+			break;
+	}
+	return ret;
+}
+
 /* Drop an entry and the blocks that it holds. */
 static int drop_entry(struct cdx_txn *txn, const struct cdx_disk_staging *entry)
 {
@@ -46,7 +64,9 @@ static int drop_entry(struct cdx_txn *txn, const struct cdx_disk_staging *entry)
 	int ret = 0;
 
 	if (root.address)
-		ret = cdx_extents_cut(txn, &map, 0, CDX_MAX_FILE >> txn->super->block_shift);
+		ret = drop_map(txn, &map);
+	if (!ret)
+		ret = cdx_lower(&txn->record.staged_blocks, get64(entry->blocks));
 	return ret ? ret : cdx_tree_delete(&txn->staging, &key);
 }
 
@@ -155,15 +175,27 @@ static int own_entry(struct cdx_stage *stage, struct cdx_disk_staging *entry)
 	return ret && get64(entry->lane) == stage->lane && get64(entry->nonce) == stage->nonce ? 0 : -ESTALE;
 }
 
-static int store_entry(struct cdx_stage *stage, const struct cdx_extents *map)
+/* The record's sum is kept with the entry that says how many blocks @map has. */
+static int store_entry(struct cdx_stage *stage, const struct cdx_extents *map, uint64_t blocks)
 {
-	struct cdx_disk_staging entry = {
-		.lane = put64(stage->lane),
-		.nonce = put64(stage->nonce),
-	};
+	struct cdx_record *record = &stage->txn->record;
+	struct cdx_disk_staging entry;
+	int ret = own_entry(stage, &entry);
 
+	if (!ret)
+		ret = cdx_lower(&record->staged_blocks, get64(entry.blocks));
+	if (ret)
+		return ret;
+	record->staged_blocks += blocks;
+	entry.blocks = put64(blocks);
 	cdx_ref_encode(&entry.extents, &map->root);
 	return cdx_tree_replace(&stage->txn->staging, &entry, sizeof(entry));
+}
+
+/* Blocks from the first staged one up to @end, which the map has without a gap. */
+static uint64_t blocks_up_to(const struct cdx_stage *stage, uint64_t end)
+{
+	return end - (stage->start >> block_shift(stage));
 }
 
 /* ---- opening and closing ------------------------------------------------------------------ */
@@ -293,7 +325,8 @@ static int allocate_piece(struct cdx_stage *stage, uint64_t blocks, struct piece
 	if (!ret)
 		ret = allocate_runs(stage, &map, blocks, piece);
 	if (!ret)
-		ret = store_entry(stage, &map);
+		ret = store_entry(stage, &map,
+				  blocks_up_to(stage, (stage->position >> block_shift(stage)) + piece->blocks));
 	if (ret)
 		cdx_txn_abort(txn);
 	else
@@ -446,14 +479,14 @@ static int finish_extent(struct cdx_stage *stage, struct cdx_inode *inode, const
 }
 
 /* Everything into the tree, so that memory stays bounded (R18). */
-static int relieve(struct cdx_stage *stage, struct cdx_inode *inode, struct cdx_extents *map)
+static int relieve(struct cdx_stage *stage, struct cdx_inode *inode, struct cdx_extents *map, uint64_t left)
 {
 	struct cdx_disk_staging entry;
 	int ret;
 
 	ret = cdx_inode_store(stage->txn, inode);
 	if (!ret)
-		ret = store_entry(stage, map);
+		ret = store_entry(stage, map, left);
 	if (!ret)
 		ret = cdx_txn_relieve(stage->txn);
 	if (!ret)
@@ -485,12 +518,14 @@ int cdx_stage_finish(struct cdx_stage *stage, struct cdx_inode *inode, struct co
 	struct cdx_key lane = {{stage->lane}};
 	struct cdx_extent extent;
 	unsigned int moved = 0;
+	uint64_t left;
 	int ret;
 
 	ret = own_entry(stage, &entry);
 	if (ret)
 		return ret;
 	map.root = cdx_ref_decode(&entry.extents);
+	left = get64(entry.blocks);
 	while ((ret = cdx_extents_find(stage->txn, &map, 0, &extent, NULL, NULL)) > 0) {
 		struct cdx_tree tree = cdx_txn_extents(stage->txn, &map.root);
 		struct cdx_key key = {{extent.file_block}};
@@ -501,14 +536,20 @@ int cdx_stage_finish(struct cdx_stage *stage, struct cdx_inode *inode, struct co
 			ret = cdx_tree_delete(&tree, &key);
 		if (!ret)
 			ret = cdx_extents_remap(stage->txn, &inode->extents, &extent);
+		if (!ret)
+			ret = cdx_lower(&left, extent.count);
 		if (!ret && ++moved % EXTENTS_BETWEEN_RELIEFS == 0)
-			ret = relieve(stage, inode, &map);
+			ret = relieve(stage, inode, &map, left);
 		if (ret)
 			return ret;
 	}
 	if (ret)
 		return ret;
-	ret = cdx_tree_delete(&stage->txn->staging, &lane);
+	ret = own_entry(stage, &entry);
+	if (!ret)
+		ret = cdx_lower(&stage->txn->record.staged_blocks, get64(entry.blocks));
+	if (!ret)
+		ret = cdx_tree_delete(&stage->txn->staging, &lane);
 	if (ret)
 		return ret;
 	if (stage->position > inode->size)

@@ -138,7 +138,9 @@ struct cdx_disk_commit {
 	struct cdx_disk_ref snapshots;
 	le64 size;		/* the superblock's: where the backup is, should that be lost */
 	le64 orphans;		/* orphan items in the fs tree */
-	uint8_t reserved[32];
+	le64 limbo_grains;	/* of the limbo tree's entries: a RUN's count, 1 for a TREE */
+	le64 staged_blocks;	/* of all staging entries */
+	uint8_t reserved[16];
 };
 static_assert(sizeof(struct cdx_disk_commit) == 192, "FORMAT 4");
 static_assert(offsetof(struct cdx_disk_commit, transaction) == 24, "FORMAT 4");
@@ -298,7 +300,7 @@ static inline bool cdx_name_possible(const char *name, size_t length)
 struct cdx_disk_staging {
 	le64 lane;
 	le64 nonce;
-	le64 inode;
+	le64 blocks;		/* that the extents map */
 	struct cdx_disk_ref extents;
 };
 static_assert(sizeof(struct cdx_disk_staging) == 40, "FORMAT 10");

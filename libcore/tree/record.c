@@ -256,6 +256,10 @@ int cdx_record_decode(struct cdx_record *record, const struct cdx_super *super,
 	record->free_grains = get64(slot->free_grains);
 	record->next_nonce = get64(slot->next_nonce);
 	record->orphans = get64(slot->orphans);
+	record->limbo_grains = get64(slot->limbo_grains);
+	record->staged_blocks = get64(slot->staged_blocks);
+	if (record->limbo_grains > super->grains || record->staged_blocks > super->blocks)
+		return -EUCLEAN;
 	if (get64(slot->snapshots.address) || record->free_grains > super->grains)
 		return -EUCLEAN;
 	ret = decode_ref(&record->fs, super, &slot->fs);
@@ -300,6 +304,8 @@ size_t cdx_record_encode(const struct cdx_record *record, const struct cdx_super
 	slot->free_grains = put64(record->free_grains);
 	slot->next_nonce = put64(record->next_nonce);
 	slot->orphans = put64(record->orphans);
+	slot->limbo_grains = put64(record->limbo_grains);
+	slot->staged_blocks = put64(record->staged_blocks);
 	cdx_ref_encode(&slot->fs, &record->fs);
 	cdx_ref_encode(&slot->space, &record->space);
 	cdx_ref_encode(&slot->limbo, &record->limbo);

@@ -345,6 +345,7 @@ int cdx_alloc_data(struct cdx_txn *txn, uint64_t blocks, uint64_t *start, uint64
 	if (blocks > txn->super->blocks)
 		blocks = txn->super->blocks;
 	want = blocks << shift;
+	txn->took_data = true;
 	if (cdx_budget_must_drain(txn, want))
 		return -ENOSPC;
 	if (blocks > SMALL_BLOCKS) {

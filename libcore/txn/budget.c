@@ -5,6 +5,7 @@
 #include "txn/bound.h"
 
 #define MAX_UNDOING 32768	/* grains, at most, that are left alone until limbo is undone */
+#define GIVING_BACK 96		/* and that giving back in passing leaves to the transaction itself */
 #define UNDOING_COST 8		/* nodes that undoing one entry may take until it pays */
 
 uint64_t cdx_budget_kept_at_first(const struct cdx_super *super)
@@ -78,6 +79,11 @@ bool cdx_budget_has_room(const struct cdx_txn *txn)
 	/* Taking space from the tree may take as much again. */
 	return record->pool.grains + record->free_grains / 2 >= txn->nodes.dirty_count +
 	       cdx_bound_entry(txn->super, record) + cdx_bound_commit(txn->super, record);
+}
+
+bool cdx_budget_can_give_back(const struct cdx_txn *txn)
+{
+	return cdx_budget(txn).available > GIVING_BACK;
 }
 
 int cdx_budget_entries(const struct cdx_txn *txn, unsigned int share, int most)

@@ -33,6 +33,8 @@ bool cdx_budget_is_low(const struct cdx_txn *txn);
 bool cdx_budget_can_expand(const struct cdx_txn *txn);
 /* Whether removing one more entry is sure to fit into this transaction. */
 bool cdx_budget_has_room(const struct cdx_txn *txn);
+/* Whether a transaction that needs little itself can pay for giving some of limbo back. */
+bool cdx_budget_can_give_back(const struct cdx_txn *txn);
 /* How many limbo entries 1/@share of all that is free can pay for: 1 .. @most. */
 int cdx_budget_entries(const struct cdx_txn *txn, unsigned int share, int most);
 

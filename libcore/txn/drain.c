@@ -75,6 +75,11 @@ int cdx_drain_in_passing(struct cdx_txn *txn)
 
 	if (txn->drain == CDX_DRAIN_BROKEN || cdx_limbo_empty(txn))
 		return 0;
+	/* Who writes data now is not kept from it: limbo waits for one who does not. */
+	if (!txn->busy && cdx_limbo_has_work(txn)) {
+		ret = cheap_limit(txn, &limit);
+		return ret ? ret : cdx_limbo_give_back(txn, limit);
+	}
 	if (!wanted && txn->record.list.n < LAZY_LIMBO)
 		return 0;
 	ret = cheap_limit(txn, &limit);

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "base/count.h"
+
 #define MAX_ENTRY_GRAINS UINT32_MAX
 /* Runs of one count that a dropped range may have before it is put off as a DROP. */
 #define MAX_PIECES 8
@@ -245,6 +247,14 @@ static int find_in_tree(struct cdx_txn *txn, uint64_t limit, struct cdx_limbo_en
 	return ret;
 }
 
+/* FORMAT 4: what an entry adds to limbo_grains.  What else a TREE or a DROP gives is not known. */
+static uint64_t sure_grains(const struct cdx_limbo_entry *entry)
+{
+	if (entry->type == CDX_LIMBO_TREE)
+		return 1;
+	return entry->type == CDX_LIMBO_RUN ? entry->count : 0;
+}
+
 /* Take that entry out of the tree: 1, 0 when there is none. */
 static int take_from_tree(struct cdx_txn *txn, uint64_t limit, struct cdx_limbo_entry *entry)
 {
@@ -255,6 +265,8 @@ static int take_from_tree(struct cdx_txn *txn, uint64_t limit, struct cdx_limbo_
 		return ret;
 	key = (struct cdx_key){{entry->transaction, entry->address}};
 	ret = cdx_tree_delete(&txn->limbo, &key);
+	if (!ret)
+		ret = cdx_lower(&txn->record.limbo_grains, sure_grains(entry));
 	return ret ? ret : 1;
 }
 
@@ -347,6 +359,111 @@ int cdx_limbo_drain_hard(struct cdx_txn *txn, uint64_t limit, int budget)
 	return ret < 0 ? ret : expanded;
 }
 
+/* ---- undoing in passing -------------------------------------------------------------------- */
+
+/* What one transaction may spend on it: entries, nodes made dirty, runs given back at once. */
+#define PASSING_ENTRIES 256
+#define PASSING_NODES 24
+#define PASSING_RUNS 64
+#define WORTH_ASKING 64		/* grains in runs of blocks: fewer wait until the list gets long */
+
+/* A run of blocks pays for the leaf of the space tree that it changes. */
+static bool run_pays(const struct cdx_txn *txn, const struct cdx_limbo_entry *entry)
+{
+	return entry->count > 1 && entry->count >= cdx_block_grains(txn);
+}
+
+bool cdx_limbo_has_work(const struct cdx_txn *txn)
+{
+	const struct cdx_limbo_list *list = &txn->record.list;
+	uint64_t grains = 0;
+
+	for (size_t i = 0; i < list->n; i++) {
+		if (list->entry[i].type != CDX_LIMBO_RUN)
+			return true;
+		if (run_pays(txn, &list->entry[i]))
+			grains += list->entry[i].count;
+	}
+	return txn->record.limbo.address || grains >= WORTH_ASKING;
+}
+
+uint64_t cdx_limbo_grains(const struct cdx_txn *txn)
+{
+	uint64_t grains = txn->record.limbo_grains;
+
+	for (size_t i = 0; i < txn->record.list.n; i++)
+		grains += sure_grains(&txn->record.list.entry[i]);
+	return grains;
+}
+
+/* A subtree, a splintered range or a run of blocks in the list that may be undone: taken out, 1; or 0. */
+static int take_from_list(struct cdx_txn *txn, uint64_t limit, struct cdx_limbo_entry *entry)
+{
+	struct cdx_limbo_list *list = &txn->record.list;
+
+	for (size_t i = list->n; i-- > 0;) {
+		if (list->entry[i].transaction > limit)
+			continue;
+		if (list->entry[i].type == CDX_LIMBO_RUN && !run_pays(txn, &list->entry[i]))
+			continue;
+		*entry = list->entry[i];
+		cdx_limbo_list_remove(list, i);
+		return 1;
+	}
+	return 0;
+}
+
+static bool may_go_on(const struct cdx_txn *txn)
+{
+	return txn->nodes.dirty_count < PASSING_NODES && cdx_budget_can_give_back(txn);
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct cdx_limbo_entry *left = a, *right = b;
+
+	return left->address < right->address ? -1 : left->address > right->address;
+}
+
+/* Give runs back by address, so that those in one leaf cost one; what costs too much stays in limbo. */
+static int give_back_runs(struct cdx_txn *txn, struct cdx_limbo_entry *runs, size_t n)
+{
+	int ret = 0;
+
+	qsort(runs, n, sizeof(*runs), by_place);
+	for (size_t i = 0; i < n && ret >= 0; i++) {
+		bool insist = txn->nodes.dirty_count < 2 * PASSING_NODES;
+
+		ret = cdx_alloc_give_back(txn, runs[i].address, runs[i].count, insist);
+		if (!ret)
+			ret = cdx_limbo_list_add(&txn->record.list, &runs[i]);
+	}
+	return ret < 0 ? ret : 0;
+}
+
+int cdx_limbo_give_back(struct cdx_txn *txn, uint64_t limit)
+{
+	struct cdx_limbo_entry runs[PASSING_RUNS], entry;
+	size_t n = 0;
+	int none = 0, ret;
+
+	ret = drain_list(txn, limit, &none, true);
+	for (int i = 0; i < PASSING_ENTRIES && n < PASSING_RUNS && !ret && may_go_on(txn); i++) {
+		ret = take_from_list(txn, limit, &entry);
+		if (!ret && txn->record.limbo.address)
+			ret = take_from_tree(txn, limit, &entry);
+		if (ret <= 0)
+			break;
+		ret = 0;
+		if (entry.type == CDX_LIMBO_RUN)
+			runs[n++] = entry;
+		else
+			ret = undo(txn, &entry, true);
+		ret = ret < 0 ? ret : 0;
+	}
+	return ret < 0 ? ret : give_back_runs(txn, runs, n);
+}
+
 /* ---- the tree ---------------------------------------------------------------------------- */
 
 bool cdx_limbo_empty(const struct cdx_txn *txn)
@@ -365,16 +482,19 @@ int cdx_limbo_spill(struct cdx_txn *txn)
 	while (list->n > kept) {
 		struct cdx_disk_limbo disk;
 		size_t oldest = 0;
+		uint64_t grains;
 
 		/* Inserting may add entries of this transaction at the end. */
 		for (size_t i = 1; i < list->n && list->n < 4 * CDX_MAX_RECORD_LIMBO; i++)
 			if (list->entry[i].transaction < list->entry[oldest].transaction)
 				oldest = i;
 		cdx_limbo_encode(&list->entry[oldest], &disk);
+		grains = sure_grains(&list->entry[oldest]);
 		cdx_limbo_list_remove(list, oldest);
 		ret = cdx_tree_insert(&txn->limbo, &disk, sizeof(disk));
 		if (ret)
 			return ret == -EEXIST ? -EUCLEAN : ret;
+		txn->record.limbo_grains += grains;
 	}
 	return 0;
 }

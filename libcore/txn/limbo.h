@@ -26,6 +26,15 @@ int cdx_limbo_drain(struct cdx_txn *txn, uint64_t limit, int budget);
 int cdx_limbo_drain_hard(struct cdx_txn *txn, uint64_t limit, int budget);
 /* Move entries to the limbo tree until the record has room for the rest. */
 int cdx_limbo_spill(struct cdx_txn *txn);
+/*
+ * Undo what comes next: up to a bounded number of entries and of nodes that this
+ * takes, of transactions up to @limit.  For a transaction that needs little itself.
+ */
+int cdx_limbo_give_back(struct cdx_txn *txn, uint64_t limit);
+/* Whether there is more to undo than what the reserves take in anyway. */
+bool cdx_limbo_has_work(const struct cdx_txn *txn);
+/* Grains that are sure to come free when all is undone: runs, and the top node of each tree. */
+uint64_t cdx_limbo_grains(const struct cdx_txn *txn);
 /* Whether anything waits. */
 bool cdx_limbo_empty(const struct cdx_txn *txn);
 

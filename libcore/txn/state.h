@@ -68,6 +68,8 @@ struct cdx_txn {
 	enum cdx_drain drain;
 	enum cdx_claim claim;
 	bool sparing;			/* space has run out once: put off what can be put off */
+	bool took_data;			/* this transaction took blocks for data */
+	bool busy;			/* and the one before it did */
 	struct cdx_run taking;		/* the run that nodes are being written to */
 	bool pool_by_length;		/* and the pool is in an order for that, not of addresses */
 	struct {			/* what is known of others who read */

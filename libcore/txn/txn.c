@@ -80,6 +80,8 @@ int cdx_txn_start(struct cdx_txn *txn)
 	ret = cdx_view_reset(txn);
 	if (ret)
 		return ret;
+	txn->busy = txn->took_data;
+	txn->took_data = false;
 	txn->working = CDX_WORKING_CHANGED;
 	txn->record.transaction++;
 	txn->nodes.transaction = txn->record.transaction;

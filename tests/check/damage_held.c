@@ -174,7 +174,14 @@ static void limbo_list_and_tree(struct image *image)
 	add_limbo(image, &limbo);
 	make_node(image, block, CDX_KIND_LIMBO, 0, &limbo, 1, sizeof(limbo));
 	image->record->limbo.address = put64(block);
+	image->record->limbo_grains = put64(3);
 	set_counts(image, block + 1, 3, 2);
+	image_seal(image);
+}
+
+static void limbo_grains(struct image *image)
+{
+	image->record->limbo_grains = put64(1);
 	image_seal(image);
 }
 
@@ -309,9 +316,17 @@ static void staging_nonce(struct image *image)
 	image_seal(image);
 }
 
-static void staging_inode(struct image *image)
+static void staging_blocks(struct image *image)
 {
-	make_staging(image)->inode = put64(COWDAX_ROOT_INODE);
+	make_staging(image)->blocks = put64(1);
+	image->record->staged_blocks = put64(1);
+	image_seal(image);
+}
+
+static void staging_sum(struct image *image)
+{
+	make_staging(image);
+	image->record->staged_blocks = put64(1);
 	image_seal(image);
 }
 
@@ -334,6 +349,8 @@ const struct damage held_damages[] = {
 	{"limbo-future", "limbo run of the next transaction", PLAIN, limbo_future, AS_IS, NULL},
 	{"limbo-overlap", "limbo run of two transactions", PLAIN, limbo_twice, AS_IS, NULL},
 	{"limbo-overlap", "limbo run in list and tree", PLAIN, limbo_list_and_tree, AS_IS, NULL},
+	{"limbo-grains", "limbo tree of other grains than the record says", PLAIN, limbo_grains, AS_IS,
+	 NULL},
 	{NULL, "limbo drops that overlap", PLAIN, limbo_drops, AS_IS, NULL},
 	{"limbo-overlap", "limbo drops that are the same", PLAIN, limbo_drops_equal, AS_IS, NULL},
 	{"limbo-in-use", "limbo run of a file's block", PLAIN, limbo_of_data, AS_IS, NULL},
@@ -352,6 +369,8 @@ const struct damage held_damages[] = {
 	{NULL, "no nonce left", PLAIN, next_nonce_none, AS_IS, NULL},
 	{"staging-nonce", "staging nonce not drawn yet", PLAIN, staging_nonce, AS_IS, NULL},
 	{"staging-nonce", "staging nonce of 0", PLAIN, staging_nonce_zero, AS_IS, NULL},
-	{"staging-inode", "staging for an inode", PLAIN, staging_inode, AS_IS, NULL},
+	{"staging-blocks", "staging of other blocks than it says", PLAIN, staging_blocks, AS_IS, NULL},
+	{"staging-blocks", "staging of other blocks than the record says", PLAIN, staging_sum, AS_IS,
+	 NULL},
 	{0},
 };

@@ -139,10 +139,11 @@ load helper
 @test "--dry-run tells the numbers that the real run then has" {
     mkfs.cowdax --dry-run --json image 64M >trial
     mkfs.cowdax --json image 64M >real
-    for key in .free_blocks .reserved_blocks .blocks; do
+    for key in .free_blocks .available_blocks .reserved_blocks .blocks; do
         [ "$(jq $key trial)" = "$(jq $key real)" ]
     done
     [ "$(jq .free_blocks real)" = "$(json .free_blocks cowdax-info image)" ]
+    [ "$(jq .available_blocks real)" = "$(json .available_blocks cowdax-info image)" ]
 }
 
 @test "a file size limit is an error, and no file is left behind" {

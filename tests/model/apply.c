@@ -95,19 +95,22 @@ static int add_parents(struct world *world, const struct op *op, struct cowdax *
 /* What mkdir -p of the path meets: its components from the top, until one is in the way. */
 static int walk_parents(const struct model *model, const char *path)
 {
+	bool in_the_way = false;
 	int ret = 0;
 
 	for (size_t at = 0, before = 0; path[at] && !ret; before = at) {
 		char *part = next_part(path, &at);
 		const struct entry *entry = model_find(model, part);
 
+		/* A name is looked at before where it is looked for. */
 		if (at - before > 1 + COWDAX_NAME_MAX)
 			ret = -ENAMETOOLONG;
-		else if (entry && !entry->directory)
+		else if (in_the_way)
 			ret = -EEXIST;
+		in_the_way = entry && !entry->directory;
 		free(part);
 	}
-	return ret;
+	return !ret && in_the_way ? -EEXIST : ret;
 }
 
 static int apply_mkdir(struct world *world, const struct op *op, struct cowdax *fs)

@@ -217,7 +217,7 @@ TEST("R5: what a drained tree pointed to is dated by the drainer, not by the tre
 	for (int i = 0; i < 30; i++) {
 		uint64_t number;
 
-		rig_begin(fs);
+		CHECK_EQUAL(cdx_txn_begin_undrained(&fs->txn, NULL), 0);
 		number = fs->txn.record.transaction;
 		before->n = after->n = 0;
 		CHECK_EQUAL(cdx_limbo_walk(&fs->txn, note_entry, before), 0);
