@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* cowdax-batch: many commands on an image that is opened once. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/json.h"
 #include "lib/parse.h"
 #include "lib/run.h"
 #include "lib/shell_words.h"
@@ -17,7 +19,7 @@
 struct script {
 	FILE *file;
 	const char *name;
-	unsigned long number;
+	unsigned long number, commands;
 	char *words[WORDS_MAX + 1];
 	char line[LINE_MAX_BYTES + 1];
 };
@@ -63,8 +65,19 @@ static int read_line(struct cli *cli, struct script *script)
 	}
 	if (ferror(script->file))
 		return cli_fail_errno(cli, -errno, script->name);
+	if (length > 0 && script->line[length - 1] == '\r')
+		length--;
 	script->line[length] = '\0';
 	return byte != EOF || length > 0;
+}
+
+static int run_parsed(struct cli *cli, struct cli *line)
+{
+	if (cli->cannot_change && (line->verb->flags & CLI_CHANGES)) {
+		line->error = cli->error;
+		return cli->error.code;
+	}
+	return run_command(line);
 }
 
 static int run_verb(struct cli *cli, struct script *script, int word_count)
@@ -78,6 +91,7 @@ static int run_verb(struct cli *cli, struct script *script, int word_count)
 		.json = cli->json,
 		.dry_run = cli->dry_run,
 		.in_transaction = cli->in_transaction,
+		.batch_transaction = cli->in_transaction,
 		.image = cli->image,
 		.fs = cli->fs,
 	};
@@ -93,7 +107,7 @@ static int run_verb(struct cli *cli, struct script *script, int word_count)
 		run_release(&line);
 		return EXIT_FAILURE;
 	}
-	ret = ret ? cli_fail_errno(&line, -ret, "command line") : run_command(&line);
+	ret = ret ? cli_fail_errno(&line, -ret, "command line") : run_parsed(cli, &line);
 	if (ret < 0)
 		cli_fail(cli, ret, "line %lu: %s: %s", script->number, line.verb->name,
 			 line.error.text);
@@ -108,6 +122,7 @@ static int run_line(struct cli *cli, struct script *script)
 	if (count < 0)
 		return cli_fail(cli, count, "line %lu: %s", script->number,
 				count == -E2BIG ? "too many words" : "a quote is not closed");
+	script->commands += count > 0;
 	return count ? run_verb(cli, script, count) : 0;
 }
 
@@ -125,6 +140,33 @@ static int run_lines(struct cli *cli)
 	return ret;
 }
 
+/* Only now is it known that nothing of it is undone, but for what the commit finds. */
+static int run_atomic(struct cli *cli)
+{
+	int ret = run_lines(cli);
+
+	return ret ? ret : cli_report(cli);
+}
+
+static void report(struct cli *cli)
+{
+	const struct arguments *args = cli->arguments;
+	uint64_t transaction = cli->dry_run ? 0 : cowdax_transaction(cli->fs);
+
+	if (!cli->in_transaction || !args->atomic)
+		return;
+	if (cli->json) {
+		struct json json = json_begin(stdout, "batch");
+
+		json_number(&json, "lines", args->script->commands);
+		json_transaction(&json, transaction);
+		json_bool(&json, "dry_run", cli->dry_run);
+		json_end(&json);
+	} else if (transaction) {
+		printf("batch: %lu lines, transaction %" PRIu64 "\n", args->script->commands, transaction);
+	}
+}
+
 static int open_script(struct cli *cli, struct script *script)
 {
 	script->file = stdin;
@@ -138,7 +180,10 @@ static int open_script(struct cli *cli, struct script *script)
 	return 0;
 }
 
-/* In a dry run all lines share a transaction too, so that each sees what came before. */
+/*
+ * In a dry run all lines share a transaction too, so that each sees what came
+ * before.  What can only look needs none: all of it is of one commit.
+ */
 static int run(struct cli *cli)
 {
 	struct arguments *args = cli->arguments;
@@ -150,8 +195,8 @@ static int run(struct cli *cli)
 		return cli_fail_errno(cli, -ENOMEM, "the script");
 	ret = open_script(cli, script);
 	if (!ret)
-		ret = args->atomic || cli->dry_run ? run_in_transaction(cli, run_lines) :
-						     run_lines(cli);
+		ret = (args->atomic || cli->dry_run) && !cli->cannot_change ?
+			      run_in_transaction(cli, run_atomic) : run_lines(cli);
 	if (script->file && script->file != stdin)
 		fclose(script->file);
 	free(script);
@@ -167,8 +212,9 @@ const struct cli_verb batch_verb = {
 		   "\vWords are quoted as for a shell, and # begins a comment.  Each line is its own "
 		   "transaction, unless --atomic.  The first error ends it.",
 	.max_operands = 1,
-	.flags = CLI_CHANGES,
+	.flags = CLI_CHANGES | CLI_MAY_LOOK,
 	.options = options,
 	.arguments_size = sizeof(struct arguments),
 	.run = run,
+	.report = report,
 };

@@ -23,6 +23,8 @@ static int run(struct cli *cli)
 
 	if (ret)
 		return ret;
+	if (cli->batch_transaction)
+		info.transaction = 0;
 	if (cli->json)
 		print_json(cli, &info);
 	else

@@ -93,6 +93,8 @@ static int run(struct cli *cli)
 	if (ret)
 		return ret;
 	args->progress.off = cli->quiet;
+	if (!cli->batch_line)
+		streams_die_of_sigpipe();	/* as cat: a reader that has enough is no failure to tell of */
 	ret = cowdax_read_through(cli->fs, inode, args->offset.value, length_of(args), to_stdout, args,
 				  &cli->error);
 	progress_end(&args->progress);

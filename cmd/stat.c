@@ -3,11 +3,13 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/inode_print.h"
 #include "lib/json.h"
 #include "lib/quote.h"
+#include "lib/streams.h"
 #include "verbs.h"
 
 static const struct {
@@ -59,24 +61,37 @@ static void print_text(const char *path, const struct cowdax_stat *st)
 		printf("%s:   %s\n", times[i].name, inode_time_text(time_of(st, i), time));
 }
 
-static int run(struct cli *cli)
+static int stat_one(struct cli *cli, const char *path)
 {
 	struct cowdax_stat st;
 	uint64_t inode;
-	int i, ret;
+	int ret = cowdax_lookup(cli->fs, path, &inode, &cli->error);
+
+	if (!ret)
+		ret = cowdax_stat_blocks(cli->fs, inode, &st, &cli->error);
+	if (ret)
+		return ret;
+	if (cli->json)
+		print_json(path, &st);
+	else
+		print_text(path, &st);
+	return 0;
+}
+
+/* As stat(1): what fails is told, and the rest is done. */
+static int run(struct cli *cli)
+{
+	int i, status = 0;
 
 	for (i = 0; i < cli->operand_count; i++) {
-		ret = cowdax_lookup(cli->fs, cli->operands[i], &inode, &cli->error);
-		if (!ret)
-			ret = cowdax_stat_blocks(cli->fs, inode, &st, &cli->error);
-		if (ret)
-			return ret;
-		if (cli->json)
-			print_json(cli->operands[i], &st);
-		else
-			print_text(cli->operands[i], &st);
+		if (stat_one(cli, cli->operands[i])) {
+			streams_message(cli->prefix, cli->error.text);
+			status = EXIT_FAILURE;
+		}
+		if (cli_flush(cli))
+			return cli->error.code;
 	}
-	return 0;
+	return status;
 }
 
 const struct cli_verb stat_verb = {

@@ -62,7 +62,7 @@ int cowdax_catch_faults(void);
 
 enum cowdax_open_flags {
 	COWDAX_RDONLY = 1,		/* map read-only, see one commit for the handle's life */
-	COWDAX_DRY_RUN = 2,		/* compute everything, store nothing (implies RDONLY mapping) */
+	COWDAX_DRY_RUN = 2,		/* compute everything, store nothing (maps read-only, but needs to be allowed to write) */
 	COWDAX_NO_WAIT = 4,		/* -EAGAIN rather than wait for a lock */
 	COWDAX_BACKUP_SUPER = 8,	/* use the backup superblock, even if the other is whole */
 };

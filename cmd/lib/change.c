@@ -64,13 +64,24 @@ void change_start(struct cli *cli, const char *path)
 		cli->report.result.ready = print_before_commit;
 }
 
+/* What was not committed, or may still be undone with the batch, has no number. */
+static uint64_t transaction(const struct cli *cli)
+{
+	bool changes = cli->verb->flags & CLI_CHANGES;
+
+	if (cli->batch_transaction || (changes && cli->dry_run))
+		return 0;
+	if (cli->report.result.transaction)
+		return cli->report.result.transaction;
+	return cowdax_transaction(cli->fs);
+}
+
 static struct report_about about(const struct cli *cli)
 {
-	uint64_t number = cli->report.result.transaction;
-
 	return (struct report_about){
 		.command = cli->verb->name,
-		.transaction = number ? number : cowdax_transaction(cli->fs),
+		.transaction = transaction(cli),
+		.changes = cli->verb->flags & CLI_CHANGES,
 		.dry_run = cli->dry_run,
 		.json = cli->json,
 	};

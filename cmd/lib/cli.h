@@ -17,6 +17,7 @@ enum cli_verb_flags {
 	CLI_CHANGES = 1,	/* changes the image: opened for writing */
 	CLI_OWN_OPEN = 2,	/* works on the image by its name: nothing is opened for it */
 	CLI_OWN_DRY_RUN = 4,	/* --dry-run, if any, is among its own options */
+	CLI_MAY_LOOK = 8,	/* works on an image that cannot be written, too: see cli->cannot_change */
 };
 
 enum cli_option_kind {
@@ -76,7 +77,9 @@ struct cli {
 	bool batch_line;		/* a line of a batch: IMAGE is open already */
 	bool batch_is_stdin;		/* so a line cannot read it */
 	bool in_transaction;		/* a batch's or its own: see run_in_transaction() */
+	bool batch_transaction;		/* that is the batch's, which may still be undone */
 	bool commits_early;		/* as it goes on: reported at its end */
+	bool cannot_change;		/* the image is open for looking only; why is in error */
 	struct cowdax_open_options open;
 	const char *image;
 	char **operands;		/* beyond IMAGE */

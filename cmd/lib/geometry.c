@@ -100,7 +100,8 @@ void geometry_print(const struct cowdax_info *info)
 	printf("limbo:        %" PRIu64 "\n", info->limbo_blocks);
 	printf("shared:       %" PRIu64 "\n", info->shared_blocks);
 	printf("inodes:       %" PRIu64 "\n", info->inodes);
-	printf("transaction:  %" PRIu64 "\n", info->transaction);
+	if (info->transaction)
+		printf("transaction:  %" PRIu64 "\n", info->transaction);
 	printf("features:    %s", info->compat | info->ro_compat | info->incompat ? "" : " none");
 	each_feature(info, print_feature, NULL);
 	printf("\nmapping:      %s (%s)\n", cowdax_mapping_name(info->mapping),
@@ -127,7 +128,7 @@ void geometry_print_json(struct json *json, const struct cowdax_info *info)
 	json_number(json, "limbo_blocks", info->limbo_blocks);
 	json_number(json, "shared_blocks", info->shared_blocks);
 	json_number(json, "inodes", info->inodes);
-	json_number(json, "transaction", info->transaction);
+	json_transaction(json, info->transaction);
 	json_open(json, "features", '[');
 	each_feature(info, json_feature, json);
 	json_close(json, ']');

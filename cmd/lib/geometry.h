@@ -7,6 +7,7 @@
 
 struct json;
 
+/** A transaction of 0 is one that is not committed. */
 void geometry_print(const struct cowdax_info *info);
 /** As members of an open object. */
 void geometry_print_json(struct json *json, const struct cowdax_info *info);

@@ -63,6 +63,14 @@ void json_null(struct json *json, const char *key)
 	fputs("null", json->out);
 }
 
+void json_transaction(struct json *json, uint64_t number)
+{
+	if (number)
+		json_number(json, "transaction", number);
+	else
+		json_null(json, "transaction");
+}
+
 void json_time(struct json *json, const char *key, const struct timespec *time)
 {
 	put_key(json, key);

@@ -30,6 +30,8 @@ void json_close(struct json *json, char bracket);
 void json_number(struct json *json, const char *key, uint64_t number);
 void json_bool(struct json *json, const char *key, bool value);
 void json_null(struct json *json, const char *key);
+/** "transaction", null for 0: none, or one that may still be undone. */
+void json_transaction(struct json *json, uint64_t number);
 /** Two members: KEY, whole seconds since 1970, and KEY_nanoseconds, those after them. */
 void json_time(struct json *json, const char *key, const struct timespec *time);
 /** NULL is written as null. */

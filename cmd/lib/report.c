@@ -31,6 +31,13 @@ void report_release(struct report *report)
 	free(report->steps);
 }
 
+static void about_json(struct json *json, const struct report_about *about)
+{
+	json_transaction(json, about->transaction);
+	if (about->changes)
+		json_bool(json, "dry_run", about->dry_run);
+}
+
 static void data_json(const struct report *report, const struct report_about *about)
 {
 	const struct cowdax_result *result = &report->result;
@@ -39,7 +46,7 @@ static void data_json(const struct report *report, const struct report_about *ab
 
 	json_name(&json, "path", report->path, strlen(report->path));
 	json_number(&json, "inode", result->inode);
-	json_number(&json, "transaction", about->transaction);
+	about_json(&json, about);
 	json_number(&json, "offset", result->offset);
 	json_number(&json, "length", result->length);
 	json_number(&json, "bytes_written", result->bytes_written);
@@ -69,13 +76,14 @@ static void data_table(const struct report *report, const struct report_about *a
 	for (i = 0; i < report->step_count; i++)
 		iomap_table_step(out, &report->steps[i]);
 	quote_print(out, report->path);
+	fprintf(out, ": inode %" PRIu64, result->inode);
+	if (about->transaction)
+		fprintf(out, ", transaction %" PRIu64, about->transaction);
 	fprintf(out,
-		": inode %" PRIu64 ", transaction %" PRIu64 "%s: %" PRIu64
-		" bytes written, %" PRIu64 " copied, %" PRIu64 " zeroed, %" PRIu64
+		"%s: %" PRIu64 " bytes written, %" PRIu64 " copied, %" PRIu64 " zeroed, %" PRIu64
 		" shared; %" PRIu64 " source lookups\n",
-		result->inode, about->transaction, dry_run_remark(about),
-		result->bytes_written, result->bytes_copied, result->bytes_zeroed,
-		result->bytes_shared, result->source_lookups);
+		dry_run_remark(about), result->bytes_written, result->bytes_copied,
+		result->bytes_zeroed, result->bytes_shared, result->source_lookups);
 }
 
 void report_data(const struct report *report, const struct report_about *about, FILE *out)
@@ -91,7 +99,7 @@ static void names_json(char *const *names, int count, const struct report_about 
 	struct json json = json_begin(stdout, about->command);
 
 	json_names(&json, "paths", names, count);
-	json_number(&json, "transaction", about->transaction);
+	about_json(&json, about);
 	json_end(&json);
 }
 

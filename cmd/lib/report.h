@@ -21,7 +21,8 @@ struct report {
 /** What a report says of the command that it is about. */
 struct report_about {
 	const char *command;
-	uint64_t transaction;
+	uint64_t transaction;		/* 0: none that can be told yet */
+	bool changes;			/* not only looks */
 	bool dry_run;
 	bool json;
 };

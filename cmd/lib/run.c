@@ -46,6 +46,26 @@ void run_release(struct cli *cli)
 	free(cli->arguments);
 }
 
+static bool forbids_writing(int code)
+{
+	return code == -EACCES || code == -EPERM || code == -EROFS;
+}
+
+/* Where it may only be read, that is enough for a verb that may only look. */
+static int open_as_allowed(struct cli *cli)
+{
+	int ret = cowdax_open(cli->image, &cli->open, &cli->fs, &cli->error);
+	struct cowdax_error looking;
+
+	if (!forbids_writing(ret) || !(cli->verb->flags & CLI_MAY_LOOK))
+		return ret;
+	cli->open.flags = (cli->open.flags & ~COWDAX_DRY_RUN) | COWDAX_RDONLY;
+	if (cowdax_open(cli->image, &cli->open, &cli->fs, &looking))
+		return ret;
+	cli->cannot_change = true;
+	return 0;
+}
+
 static int open_image(struct cli *cli)
 {
 	int ret = cowdax_catch_faults();
@@ -58,7 +78,7 @@ static int open_image(struct cli *cli)
 		cli->open.flags |= COWDAX_RDONLY;
 	else if (cli->dry_run)
 		cli->open.flags |= COWDAX_DRY_RUN;
-	ret = cowdax_open(cli->image, &cli->open, &cli->fs, &cli->error);
+	ret = open_as_allowed(cli);
 	if (!ret && cowdax_uses_backup(cli->fs))
 		cli_warn(cli, "%s: the superblock is lost, its backup is used: run fsck.cowdax",
 			 cli->image);

@@ -20,6 +20,7 @@ static struct {
 	const char *program;
 	int failure_status;
 	FILE *raw_stderr;
+	void (*sigpipe)(int);	/* as the caller has it */
 	int stdout_errno;	/* of the first write to stdout that failed */
 	bool stdout_told;	/* that it failed */
 } streams;
@@ -129,12 +130,17 @@ static void replace_streams(void)
 	stdout = out;
 }
 
+void streams_die_of_sigpipe(void)
+{
+	signal(SIGPIPE, streams.sigpipe);
+}
+
 void streams_start(const char *program, int usage_status, int failure_status)
 {
 	streams.program = program;
 	streams.failure_status = failure_status;
 	occupy_standard_descriptors();
-	signal(SIGPIPE, SIG_IGN);	/* EPIPE and EFBIG are errors that can be told */
+	streams.sigpipe = signal(SIGPIPE, SIG_IGN);	/* EPIPE and EFBIG are errors that can be told */
 	signal(SIGXFSZ, SIG_IGN);
 	argp_err_exit_status = usage_status;
 	replace_streams();

@@ -16,6 +16,8 @@ void streams_start(const char *program, int usage_status, int failure_status);
 void streams_message(const char *prefix, const char *text);
 /** stderr unquoted, for what moves the cursor on purpose, and argp's long texts. */
 FILE *streams_raw_stderr(void);
+/** From here on a reader of stdout that goes away ends the process, unless the caller ignores SIGPIPE. */
+void streams_die_of_sigpipe(void);
 /** Write out stdout; 0 or -errno. */
 int streams_flush(void);
 /** Write all of it to stdout, past the stdio buffer; 0 or -errno. */

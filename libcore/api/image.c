@@ -87,7 +87,7 @@ static int open_image(struct cowdax *fs, const struct cowdax_open_options *optio
 	ret = cdx_super_read(&fs->device, &fs->backup_super, &fs->super, fs->path, error);
 	if (ret)
 		return ret;
-	if (fs->super.ro_compat && !(fs->flags & (COWDAX_RDONLY | COWDAX_DRY_RUN)))
+	if (fs->super.ro_compat && !(fs->flags & COWDAX_RDONLY))
 		return cdx_error(error, -EROFS,
 				 "%s: has features that this program can only read (%#" PRIx64 ")", fs->path,
 				 fs->super.ro_compat);

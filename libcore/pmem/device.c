@@ -134,7 +134,7 @@ static int refuse_unusable(const struct cdx_device *device, const char *path, co
 			 struct cowdax_error *error)
 {
 	/* It could be opened, but not mapped for writing, which says just "Invalid argument". */
-	if (device->read_only && (device->flags & CDX_DEVICE_WRITABLE))
+	if (device->read_only && (device->flags & (CDX_DEVICE_WRITABLE | CDX_DEVICE_DISCARD)))
 		return cdx_error(error, -EROFS, "%s: read-only device", path);
 	if (device->device_dax && device->fs_offset % device->alignment)
 		return cdx_error(error, -EINVAL, "%s: a filesystem starts at a multiple of %" PRIu64
@@ -189,7 +189,8 @@ static void close_descriptor(struct cdx_device *device)
 int cdx_device_open(struct cdx_device *device, const char *path, uint64_t fs_offset, unsigned int flags,
 		    struct cowdax_error *error)
 {
-	int mode = flags & CDX_DEVICE_WRITABLE ? O_RDWR : O_RDONLY;
+	/* A dry run fails where the real one would: it has to be allowed to write, too. */
+	int mode = flags & (CDX_DEVICE_WRITABLE | CDX_DEVICE_DISCARD) ? O_RDWR : O_RDONLY;
 	struct stat st;
 	uint64_t size = 0;
 	int ret;

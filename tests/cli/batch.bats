@@ -118,6 +118,53 @@ END
     fails 1 'standard output: No space left on device' to_full cowdax-batch --atomic image lines
 }
 
+@test "a batch that only looks works on an image that may not be written" {
+    make_image
+    echo data | cowdax-write image /a
+    chmod 444 image
+    printf 'ls /\nread /a\nstat /a\nmap /a\ninfo\n' >lines
+    for options in '' --atomic -n; do
+        # shellcheck disable=SC2086 # perhaps none
+        without_override cowdax-batch $options image lines >out
+        grep -E '^(data$|/a: .* 4096 copied)' out
+    done
+    without_override cowdax-batch image <lines | grep -x data
+    printf 'read /a\nmkdir /d\n' >lines
+    for options in '' --atomic -n; do
+        # shellcheck disable=SC2086 # perhaps none
+        fails 1 'cowdax-batch: line 2: mkdir: image: Permission denied' \
+            without_override cowdax-batch $options image lines
+        grep -E '^(data$|/a: .* 4096 copied)' stdout
+    done
+}
+
+@test "lines may end as in files from elsewhere, with CR LF" {
+    make_image
+    printf 'mkdir /d\r\n\r\n# a comment\r\nwrite /d/a --pattern 65 --length 3\r\ntruncate /d/b 0\r' |
+        cowdax-batch image
+    [ "$(cowdax-ls image /d)" = $'a\nb' ]
+    [ "$(cowdax-read image /d/a)" = AAA ]
+}
+
+@test "an atomic batch tells its transaction when all is done, and none for what is undone" {
+    make_image
+    printf 'mkdir /d\nwrite /d/a --pattern 10 --length 5\ninfo\nread /d/a\n' >lines
+    cowdax-batch --atomic --json image lines >out
+    jq -es 'map(.transaction) | .[:4] == [null, null, null, null]' out
+    jq -es --argjson now "$(json .transaction cowdax-info image)" '.[4] == {cowdax_json: 1,
+        command: "batch", lines: 4, transaction: $now, dry_run: false}' out
+    cowdax-rm -r image /d
+    cowdax-batch --atomic -v image lines >out
+    [ "$(grep -c transaction out)" = 1 ]
+    grep -x "batch: 4 lines, transaction $(json .transaction cowdax-info image)" out
+    cowdax-rm -r image /d
+    echo 'mkdir /d' >>lines
+    complains 1 'line 5: mkdir: /d: File exists' cowdax-batch --atomic --json image lines
+    [ "$(jq -s 'map(.transaction) | unique' -c stdout)" = '[null]' ]
+    cowdax-batch --atomic -v image lines >out 2>/dev/null && false
+    run ! grep transaction out
+}
+
 @test "--chunk contradicts --atomic" {
     make_image
     echo 'write /a --pattern 1 --length 5 --chunk 1' >lines

@@ -170,6 +170,45 @@ every_command() {
     done
 }
 
+@test "--dry-run says so, and has no transaction to tell of" {
+    make_image
+    echo x | cowdax-write image /a
+    echo 'mkdir /x' >lines
+    for command in "${commands[@]}"; do
+        # shellcheck disable=SC2086 # words
+        $command --json --dry-run >out
+        case ${command%% *} in
+            cowdax-batch) [ ! -s out ] ;;
+            cowdax-info | cowdax-ls | cowdax-map | cowdax-read | cowdax-stat)
+                jq -e 'has("dry_run") == false' out ;;
+            *) jq -e '.dry_run == true and .transaction == null' out ;;
+        esac
+    done
+    [ "$(cowdax-batch -n --json image lines | jq -c '[.command, .dry_run, .transaction]')" = '["mkdir",true,null]' ]
+    [ "$(json .transaction cowdax-read image /a)" = "$(json .transaction cowdax-info image)" ]
+    cowdax-mkdir -n image /new | grep 'dry run'
+    cowdax-write -n image /a --pattern=1 --length=1 >out
+    grep 'dry run' out
+    run ! grep transaction out
+    [ "$(json .dry_run cowdax-mkdir image /new)" = false ]
+}
+
+@test "--dry-run fails where the real run would" {
+    make_image
+    echo x | cowdax-write image /a
+    chmod 444 image
+    for command in "${commands[@]}"; do
+        case ${command%% *} in
+            cowdax-batch | cowdax-info | cowdax-ls | cowdax-map | cowdax-read | cowdax-stat)
+                # shellcheck disable=SC2086 # words
+                without_override $command -n ;;
+            *)
+                # shellcheck disable=SC2086 # words
+                fails 1 'image: Permission denied' without_override $command -n ;;
+        esac
+    done
+}
+
 @test "--json prints lines of valid JSON that begin with cowdax_json" {
     make_image
     echo x | cowdax-write image /a

@@ -90,6 +90,28 @@ make_damaged_image() {
     [ ! -s err ]
 }
 
+@test "cancelled by a signal it exits with 32" {
+    make_image
+    ln -s . "$(bytes 250 d)"
+    long=$(for _ in {1..15}; do bytes 250 d && printf /; done)image
+    mkfifo progress
+    for signal in INT TERM; do
+        exec 5<>progress
+        # Lines as long as the pipe: who reads only one of them has fsck wait.
+        perl -e 'fcntl(STDIN, 1031, 4096) or die' <&5 # F_SETPIPE_SZ
+        fsck.cowdax -C 7 "$long" >out 2>err 7>progress 5>&- 3>&- &
+        checker=$!
+        read -r -u 5 _
+        kill -$signal $checker
+        exec 5>&- # one that went on would end by itself now
+        got=0
+        wait $checker || got=$?
+        [ $got = 32 ]
+        grep -x 'fsck.cowdax: cancelled' err
+        [ ! -s out ]
+    done
+}
+
 @test "fsck -t cowdax comes here" {
     make_image
     fsck -t cowdax "$PWD/image"

@@ -219,6 +219,21 @@ load helper
     fails 1 '/nope: No such file or directory' cowdax-stat image / /nope
 }
 
+@test "stat goes on after a path that is not there, and exits with 1" {
+    make_image
+    echo | cowdax-write image /a
+    complains 1 'cowdax-stat: /nope: No such file or directory' cowdax-stat --json image / /nope /a
+    [ "$(jq -r .path stdout)" = $'/\n/a' ]
+    got=0
+    cowdax-stat image /nope /no /a >stdout 2>stderr || got=$?
+    [ $got = 1 ]
+    [ "$(wc -l <stderr)" = 2 ]
+    grep -x 'path:    /a' stdout
+    echo 'stat /nope /a' >lines
+    complains 1 'cowdax-batch: line 1: stat: /nope: No such file' cowdax-batch image lines
+    fails 1 'standard output: No space left on device' to_full cowdax-stat image / /a
+}
+
 @test "map lists extents in order, holes included" {
     make_image
     cowdax-write image /a --pattern=1 --length=4096

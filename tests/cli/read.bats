@@ -49,10 +49,32 @@ load helper
     fails 1 'standard output: No space left on device' to_full cowdax-read image /a
 }
 
-@test "a reader that has gone away is an error, not silence" {
+@test "a reader that has gone away ends it as it ends cat: by SIGPIPE, without a word" {
+    make_image
+    cowdax-write image /a --pattern=1 --length=1M
+    got=0
+    to_closed_pipe cowdax-read image /a 2>stderr || got=$?
+    [ $got = $((128 + 13)) ]
+    [ ! -s stderr ]
+    got=0
+    cowdax-read image /a | head -c 1 >out || got=${PIPESTATUS[0]}
+    [ $got = 0 ] || [ $got = $((128 + 13)) ]
+}
+
+@test "where SIGPIPE is ignored, a reader that has gone away is an error, not silence" {
     make_image
     cowdax-write image /a --pattern=1 --length=100000
-    fails 1 'standard output: Broken pipe' to_closed_pipe cowdax-read image /a
+    ignoring() { (trap '' PIPE && "$@"); }
+    fails 1 'standard output: Broken pipe' ignoring to_closed_pipe cowdax-read image /a
+    echo 'read /a' >lines
+    fails 1 'standard output: Broken pipe' to_closed_pipe cowdax-batch image lines
+}
+
+@test "a change whose report nobody reads is not made, and not killed half-way" {
+    make_image
+    echo 'write /a --pattern 1 --length 5' >lines
+    fails_midway 1 'standard output: Broken pipe' to_closed_pipe cowdax-batch --json image lines
+    fails_midway 1 'standard output: Broken pipe' to_closed_pipe cowdax-write -v image /a --pattern=1 --length=5
 }
 
 @test "a closed standard output is an error" {
