@@ -12,6 +12,8 @@
 #include "cowdax.h"
 #include "lib/streams.h"
 
+enum { USAGE_ERROR = 2 };
+
 static const char summary[] =
 	"Work on a copy-on-write filesystem image on persistent memory, without mounting it."
 	"\v`cowdax VERB ...' runs `cowdax-VERB ...':\n\n"
@@ -28,7 +30,8 @@ static const char summary[] =
 	"  fallocate  preallocate, punch, zero or unshare a range\n"
 	"  mkdir      create directories\n"
 	"  rm         remove files and directories\n"
-	"  batch      many commands on an image opened once";
+	"  batch      many commands on an image opened once\n"
+	"  help       this, or the help of a command";
 
 static error_t parse(int key, char *text, struct argp_state *state)
 {
@@ -82,16 +85,34 @@ static void print_version(FILE *out, struct argp_state *state)
 	fprintf(out, "%s %s\n", state->name, cowdax_version());
 }
 
+/* `cowdax help VERB' is `cowdax-VERB --help', `cowdax help' is `cowdax --help' and so ends here. */
+static char **help_command(const struct argp *argp, char **command)
+{
+	static char program[] = "cowdax", help[] = "--help";
+
+	if (!command[1] || strcmp(command[1], "help") == 0)
+		argp_parse(argp, 2, (char *[]){ program, help, NULL }, 0, NULL, &command);
+	if (command[2]) {
+		fprintf(stderr, "cowdax: extra operand '%s': help [VERB]\n", command[2]);
+		exit(USAGE_ERROR);
+	}
+	command[0] = command[1];
+	command[1] = help;
+	return command;
+}
+
 int main(int argc, char **argv)
 {
 	const struct argp argp = { NULL, parse, "VERB [ARGUMENT...]", summary, NULL, NULL, NULL };
 	char folder[PATH_MAX], name[NAME_MAX], **command = NULL;
 	const char *program, *verb;
 
-	streams_start("cowdax", 2, EXIT_FAILURE);
+	streams_start("cowdax", USAGE_ERROR, EXIT_FAILURE);
 	argv[0] = (char[]){ "cowdax" };
 	argp_program_version_hook = print_version;
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &command);
+	if (strcmp(command[0], "help") == 0)
+		command = help_command(&argp, command);
 	verb = command[0];
 	program = program_of(verb, name);
 	if (!strchr(verb, '/')) {
@@ -102,7 +123,7 @@ int main(int argc, char **argv)
 	}
 	if (strchr(verb, '/') || errno == ENOENT) {
 		fprintf(stderr, "cowdax: %s: no such command; see `cowdax --help'\n", verb);
-		return 2;
+		return USAGE_ERROR;
 	}
 	fprintf(stderr, "cowdax: %s: %s\n", program, strerror(errno));
 	return EXIT_FAILURE;

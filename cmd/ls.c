@@ -1,159 +1,133 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* cowdax-ls: what is in a directory. */
+/* cowdax-ls: what is in a directory, with the habits of ls(1). */
 #include <errno.h>
-#include <inttypes.h>
-#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/entry_print.h"
 #include "lib/inode_print.h"
 #include "lib/json.h"
 #include "lib/listing.h"
+#include "lib/walk.h"
 #include "verbs.h"
 
 struct arguments {
-	bool details, recursive, inodes;
-	struct json json;
+	bool all, directory, recursive, zero;
+	struct entry_style style;
 };
 
-/* A directory to be listed.  It stays in the set for good: no directory is seen twice. */
-struct directory {
-	struct directory *next;		/* on the stack */
-	uint64_t inode;
-	char path[];
-};
-
-struct walk {
-	struct directory *stack;
-	void *seen;			/* a tree of all that were ever on the stack */
-};
+#define FIELD(name) offsetof(struct arguments, name)
 
 static const struct cli_option options[] = {
-	{ .name = "long", .letter = 'l', .field = offsetof(struct arguments, details),
-	  .help = "Also mode, links, owner, group, size and time" },
-	{ .name = "recursive", .letter = 'R', .field = offsetof(struct arguments, recursive),
-	  .help = "Also the directories below" },
-	{ .name = "inode", .letter = 'i', .field = offsetof(struct arguments, inodes),
+	{ .name = "all", .letter = 'a', .field = FIELD(all),
+	  .help = "Also names that begin with a dot, and . and .." },
+	{ .name = "directory", .letter = 'd', .field = FIELD(directory),
+	  .help = "PATH itself, not what is in it" },
+	{ .name = "human-readable", .letter = 'h', .field = FIELD(style.human),
+	  .help = "With -l: sizes like 1.5K and 2.0G" },
+	{ .name = "inode", .letter = 'i', .field = FIELD(style.inodes),
 	  .help = "Also inode numbers" },
+	{ .name = "long", .letter = 'l', .field = FIELD(style.details),
+	  .help = "Also mode, links, owner, group, size and time" },
+	{ .name = "recursive", .letter = 'R', .field = FIELD(recursive),
+	  .help = "Also the directories below" },
+	{ .name = "zero", .letter = '0', .field = FIELD(zero),
+	  .help = "End each line with a NUL byte" },
+	{ .letter = '1', .kind = CLI_IGNORED, .help = "A name a line, as is always done" },
 	{ 0 }
 };
 
-static void print_details(const struct cowdax_stat *st)
+static int print_entry(struct cli *cli, const struct entry *entry)
 {
-	char mode[11], time[INODE_TIME_TEXT_MAX];
-
-	inode_time_text(&st->mtime, time);
-	time[strlen("YYYY-MM-DD hh:mm")] = '\0';
-	printf("%s %3" PRIu32 " %5" PRIu32 " %5" PRIu32 " %12" PRIu64 " %s ",
-	       inode_mode_text(st->mode, mode), st->nlink, st->uid, st->gid, st->size, time);
-}
-
-static void print_json(struct json *json, const char *path, const struct listing_entry *entry,
-		       const struct cowdax_stat *st)
-{
-	json_open(json, NULL, '{');
-	json_name(json, "path", path, strlen(path));
-	json_name(json, "name", entry->name, strlen(entry->name));
-	json_number(json, "inode", entry->inode);
-	json_string(json, "type", inode_type_name(entry->type));
-	if (st) {
-		inode_json_attributes(json, st);
-		json_time(json, "mtime", &st->mtime);
-	}
-	json_close(json, '}');
-}
-
-static int print_entry(struct cli *cli, const char *path, const struct listing_entry *entry)
-{
-	struct arguments *args = cli->arguments;
+	const struct entry_style *style = &((const struct arguments *)cli->arguments)->style;
 	struct cowdax_stat st;
-	int ret;
+	int ret = 0;
 
-	if (args->details) {
+	if (style->details)
 		ret = cowdax_stat(cli->fs, entry->inode, &st, &cli->error);
-		if (ret)
-			return ret;
-	}
-	if (cli->json) {
-		print_json(&args->json, path, entry, args->details ? &st : NULL);
-		return 0;
-	}
-	if (args->inodes)
-		printf("%10" PRIu64 " ", entry->inode);
-	if (args->details)
-		print_details(&st);
-	inode_print_name(entry->name);
-	putchar('\n');
-	return 0;
+	if (!ret)
+		entry_print(style, entry, &st);
+	return ret;
 }
 
-static int compare_inodes(const void *left, const void *right)
+static int print_in(struct cli *cli, const char *parent, const char *name, uint64_t inode,
+		    uint32_t type)
 {
-	const struct directory *a = left, *b = right;
+	char *path = walk_join(parent, name);
+	const struct entry entry = { .path = path, .name = name, .inode = inode, .type = type };
+	int ret = path ? print_entry(cli, &entry) : cli_fail_errno(cli, -ENOMEM, parent);
 
-	return a->inode < b->inode ? -1 : a->inode > b->inode;
-}
-
-/* Its path is @parent with @name behind it. */
-static int push(struct cli *cli, struct walk *walk, const char *parent, const char *name,
-		uint64_t inode)
-{
-	size_t length = strlen(parent);
-	const char *slash = *name && !(length > 0 && parent[length - 1] == '/') ? "/" : "";
-	struct directory *directory, **found;
-
-	directory = malloc(sizeof(*directory) + length + strlen(slash) + strlen(name) + 1);
-	if (!directory)
-		return cli_fail_errno(cli, -ENOMEM, parent);
-	stpcpy(stpcpy(stpcpy(directory->path, parent), slash), name);
-	directory->inode = inode;
-	directory->next = walk->stack;
-	found = tsearch(directory, &walk->seen, compare_inodes);
-	if (found && *found == directory) {
-		walk->stack = directory;
-		return 0;
-	}
-	free(directory);
-	if (!found)
-		return cli_fail_errno(cli, -ENOMEM, parent);
-	return cli_fail(cli, -EUCLEAN, "%s: directory %" PRIu64 " was met before: "
-			"the image is damaged", parent, inode);
-}
-
-static int print_path(struct cli *cli, const char *parent, const struct listing_entry *entry)
-{
-	size_t length = strlen(parent);
-	const char *slash = length > 0 && parent[length - 1] == '/' ? "" : "/";
-	char *path;
-	int ret;
-
-	if (asprintf(&path, "%s%s%s", parent, slash, entry->name) < 0)
-		return cli_fail_errno(cli, -ENOMEM, parent);
-	ret = print_entry(cli, path, entry);
 	free(path);
 	return ret;
 }
 
-static int list_directory(struct cli *cli, struct walk *walk)
+/* They are no entries of a directory here: the path tells where they lead, ino:N does not. */
+static int print_dots(struct cli *cli, const struct walk_directory *directory)
+{
+	char *above = walk_join(directory->path, "..");
+	uint64_t parent;
+	int ret = above ? 0 : cli_fail_errno(cli, -ENOMEM, directory->path);
+
+	if (!ret)
+		ret = print_in(cli, directory->path, ".", directory->inode, S_IFDIR);
+	if (!ret && strncmp(above, "ino:", 4) != 0) {
+		ret = cowdax_lookup(cli->fs, above, &parent, &cli->error);
+		if (!ret)
+			ret = print_in(cli, directory->path, "..", parent, S_IFDIR);
+	}
+	free(above);
+	return ret;
+}
+
+static int push(struct cli *cli, struct walk *walk, const char *parent, const char *name,
+		uint64_t inode)
+{
+	int ret = walk_push(walk, parent, name, inode);
+
+	if (ret == -EUCLEAN)
+		return cli_fail(cli, ret, "%s: directory %llu was met before: the image is damaged",
+				parent, (unsigned long long)inode);
+	return ret ? cli_fail_errno(cli, ret, parent) : 0;
+}
+
+/* JSON leaves nothing out: it is not for people. */
+static bool is_hidden(const struct cli *cli, const char *name)
+{
+	return *name == '.' && !cli->json && !((const struct arguments *)cli->arguments)->all;
+}
+
+static int print_listing(struct cli *cli, struct walk *walk, const struct walk_directory *directory,
+			 const struct listing *listing)
 {
 	const struct arguments *args = cli->arguments;
-	const struct directory *directory = walk->stack;
-	struct listing listing = { 0 };
+	const struct listing_entry *entry;
 	size_t i;
-	int ret;
+	int ret = args->all && !cli->json ? print_dots(cli, directory) : 0;
 
-	walk->stack = directory->next;
-	ret = listing_read(cli->fs, directory->inode, &listing, &cli->error);
+	for (i = 0; i < listing->count && !ret; i++) {
+		entry = &listing->entries[i];
+		if (!is_hidden(cli, entry->name))
+			ret = print_in(cli, directory->path, entry->name, entry->inode, entry->type);
+	}
+	while (args->recursive && i-- > 0 && !ret) {
+		entry = &listing->entries[i];
+		if (S_ISDIR(entry->type) && !is_hidden(cli, entry->name))
+			ret = push(cli, walk, directory->path, entry->name, entry->inode);
+	}
+	return ret;
+}
+
+static int list_directory(struct cli *cli, struct walk *walk, const struct walk_directory *directory)
+{
+	struct listing listing = { 0 };
+	int ret = listing_read(cli->fs, directory->inode, &listing, &cli->error);
+
 	if (ret == -ENOMEM)
 		cli_fail_errno(cli, ret, directory->path);
-	for (i = 0; i < listing.count && !ret; i++)
-		ret = print_path(cli, directory->path, &listing.entries[i]);
-	while (args->recursive && i-- > 0 && !ret)
-		if (S_ISDIR(listing.entries[i].type))
-			ret = push(cli, walk, directory->path, listing.entries[i].name,
-				   listing.entries[i].inode);
+	if (!ret)
+		ret = print_listing(cli, walk, directory, &listing);
 	listing_release(&listing);
 	return ret;
 }
@@ -161,28 +135,54 @@ static int list_directory(struct cli *cli, struct walk *walk)
 static int list_directories(struct cli *cli, const char *path, uint64_t inode)
 {
 	const struct arguments *args = cli->arguments;
+	const struct walk_directory *directory;
 	struct walk walk = { 0 };
 	int ret = push(cli, &walk, path, "", inode);
 	bool first = true;
 
-	while (walk.stack && !ret) {
+	while (!ret && (directory = walk_pop(&walk))) {
 		if (args->recursive && !cli->json) {
-			fputs(first ? "" : "\n", stdout);
-			inode_print_name(walk.stack->path);
-			puts(":");
+			if (!first)
+				putchar(args->style.end);
+			inode_print_name(directory->path);
+			printf(":%c", args->style.end);
 		}
 		first = false;
-		ret = list_directory(cli, &walk);
+		ret = list_directory(cli, &walk, directory);
 	}
-	tdestroy(walk.seen, free);
+	walk_release(&walk);
+	return ret;
+}
+
+static int list(struct cli *cli, const struct entry *entry)
+{
+	const struct arguments *args = cli->arguments;
+
+	if (S_ISDIR(entry->type) && !args->directory)
+		return list_directories(cli, entry->path, entry->inode);
+	return print_entry(cli, entry);
+}
+
+static int list_as_json(struct cli *cli, const struct entry *entry)
+{
+	struct arguments *args = cli->arguments;
+	struct json json = json_begin(stdout, "ls");
+	int ret;
+
+	args->style.json = &json;
+	json_name(&json, "path", entry->path, strlen(entry->path));
+	json_open(&json, "entries", '[');
+	ret = list(cli, entry);
+	json_close(&json, ']');
+	json_end(&json);
 	return ret;
 }
 
 static int run(struct cli *cli)
 {
-	char *path = cli->operand_count ? cli->operands[0] : (char[]){ "/" };
+	const char *path = cli->operand_count ? cli->operands[0] : "/";
 	struct arguments *args = cli->arguments;
-	struct listing_entry entry = { .name = path };
+	struct entry entry = { .path = path, .name = path };
 	struct cowdax_stat st;
 	int ret = cowdax_lookup(cli->fs, path, &entry.inode, &cli->error);
 
@@ -191,27 +191,16 @@ static int run(struct cli *cli)
 	if (ret)
 		return ret;
 	entry.type = st.mode & S_IFMT;
-	if (cli->json) {
-		args->json = json_begin(stdout, "ls");
-		json_name(&args->json, "path", path, strlen(path));
-		json_open(&args->json, "entries", '[');
-	}
-	if (S_ISDIR(entry.type))
-		ret = list_directories(cli, path, entry.inode);
-	else
-		ret = print_entry(cli, path, &entry);
-	if (cli->json) {
-		json_close(&args->json, ']');
-		json_end(&args->json);
-	}
-	return ret;
+	args->style.end = args->zero ? '\0' : '\n';
+	return cli->json ? list_as_json(cli, &entry) : list(cli, &entry);
 }
 
 const struct cli_verb ls_verb = {
 	.name = "ls",
 	.program = "cowdax-ls",
 	.operands = "IMAGE [PATH]",
-	.summary = "List the directory PATH of IMAGE (default: /), a name a line, sorted by bytes.",
+	.summary = "List the directory PATH of IMAGE (default: /), a name a line, sorted by bytes."
+		   "\vNames that begin with a dot are left out, but not of JSON.",
 	.max_operands = 1,
 	.options = options,
 	.arguments_size = sizeof(struct arguments),

@@ -57,6 +57,27 @@ int number_parse(const char *text, uint64_t *value)
 	return 0;
 }
 
+const char *number_brief(uint64_t bytes, char text[NUMBER_TEXT_MAX])
+{
+	uint64_t unit = 1, tenths;
+	int i = -1;
+
+	while (bytes / unit >= 1024 && units[i + 1]) {
+		unit <<= 10;
+		i++;
+	}
+	tenths = bytes / unit * 10 + (bytes % unit * 10 + unit - 1) / unit;
+	if (i < 0)
+		snprintf(text, NUMBER_TEXT_MAX, "%u", (unsigned int)bytes);
+	else if (tenths < 100)
+		snprintf(text, NUMBER_TEXT_MAX, "%u.%u%c", (unsigned int)(tenths / 10),
+			 (unsigned int)(tenths % 10), toupper((unsigned char)units[i]));
+	else
+		snprintf(text, NUMBER_TEXT_MAX, "%u%c", (unsigned int)((tenths + 9) / 10),
+			 toupper((unsigned char)units[i]));
+	return text;
+}
+
 const char *number_human(uint64_t bytes, char text[NUMBER_TEXT_MAX])
 {
 	double scaled = (double)bytes;

@@ -18,4 +18,7 @@ int number_parse(const char *text, uint64_t *value);
 /** "1.5 GiB"; returns @text. */
 const char *number_human(uint64_t bytes, char text[NUMBER_TEXT_MAX]);
 
+/** "1.5K", "20M", rounded up, as ls -h has it; returns @text. */
+const char *number_brief(uint64_t bytes, char text[NUMBER_TEXT_MAX]);
+
 #endif

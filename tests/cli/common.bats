@@ -33,6 +33,28 @@ every_command() {
     fails 2 'missing operand' cowdax
 }
 
+@test "cowdax help tells what there is, cowdax help VERB how it works" {
+    cowdax help | cmp - <(cowdax --help)
+    cowdax help help | cmp - <(cowdax --help)
+    for verb in batch fallocate fsck info ls map mkdir mkfs read reflink rm stat truncate write; do
+        cowdax help | grep -E "^  $verb +[a-z]"
+        cowdax help $verb | grep -E "^Usage: ([a-z]+.cowdax|cowdax-$verb) "
+    done
+    fails 2 'frobnicate: no such command' cowdax help frobnicate
+    fails 2 "extra operand 'b'" cowdax help read b
+    fails 1 'standard output: No space left on device' to_full cowdax help
+}
+
+@test "every way to print help or a version fails where it cannot be printed" {
+    for program in cowdax mkfs.cowdax cowdax-{batch,fallocate,info,ls,map,mkdir,read,reflink,rm,stat,truncate,write}; do
+        for option in --help -? --usage --version -V; do
+            fails 1 'standard output: No space left on device' to_full "$program" "$option"
+        done
+    done
+    fails 8 'standard output: No space left on device' to_full fsck.cowdax --version
+    fails 1 'standard output: No space left on device' to_full mkfs.cowdax -O list-all image || [ ! -s stderr ]
+}
+
 @test "--help, --usage and --version go to stdout, exit 0" {
     for command in cowdax mkfs.cowdax fsck.cowdax "${commands[@]}"; do
         program=${command%% *}

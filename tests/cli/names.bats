@@ -114,6 +114,39 @@ load helper
     [ "$(json '[.entries[].path]' cowdax-ls -R image)" = '["/a","/b","/a/file","/a/y","/b/x"]' ]
 }
 
+@test "ls hides names that begin with a dot, -a and JSON do not" {
+    make_image
+    cowdax-mkdir -p image /d/.x/y
+    echo | cowdax-write image /d/a
+    [ "$(cowdax-ls image /d)" = a ]
+    [ "$(cowdax-ls -a image /d)" = $'.\n..\n.x\na' ]
+    [ "$(cowdax-ls -R image /d)" = $'/d:\na' ]
+    [ "$(cowdax-ls -aR image /d | grep -c '^\.')" = 7 ]
+    [ "$(cowdax-ls -ai image /d/.x | awk '{ print $1 }' | head -n 2 | tr '\n' ' ')" = \
+        "$(json .inode cowdax-stat image /d/.x) $(json .inode cowdax-stat image /d) " ]
+    [ "$(json '[.entries[].name]' cowdax-ls image /d)" = '[".x","a"]' ]
+    [ "$(json '[.entries[].name]' cowdax-ls -a image /d)" = '[".x","a"]' ]
+    [ "$(cowdax-ls -a image "ino:$(json .inode cowdax-stat image /d)")" = $'.\n.x\na' ]
+}
+
+@test "ls -d lists the directory, -0 ends lines with NUL, -1 is the default, -h is for people" {
+    make_image
+    cowdax-mkdir image /d
+    for size in 0 1023 1024 1025 10240 1500000 5g; do
+        cowdax-truncate image "/d/$size" $size
+    done
+    [ "$(cowdax-ls -d image /d)" = /d ]
+    [ "$(cowdax-ls -d image)" = / ]
+    [ "$(json '[.entries[].path]' cowdax-ls -d image /d)" = '["/d"]' ]
+    [ "$(cowdax-ls -1 image /d)" = "$(cowdax-ls image /d)" ]
+    cowdax-ls -0 image /d | cmp - <(cowdax-ls image /d | tr '\n' '\0')
+    cowdax-ls -0lR image / | cmp - <(cowdax-ls -lR image / | tr '\n' '\0')
+    [ "$(cowdax-ls -lh image /d | awk '{ printf "%s=%s ", $8, $5 }')" = \
+        '0=0 1023=1023 1024=1.0K 10240=10K 1025=1.1K 1500000=1.5M 5g=5.0G ' ]
+    cowdax-mkdir image $'/d/two\nlines'
+    [ "$(cowdax-ls -0 image /d | tr -cd '\0' | wc -c)" = 8 ]
+}
+
 @test "ls of a file names it, of nothing is an error" {
     make_image
     echo | cowdax-write image /a

@@ -21,7 +21,10 @@ harmless() {
 # is_harmless COMMAND…: in what it prints, whatever its exit status.
 is_harmless() {
     "$@" >stdout 2>stderr || true
-    harmless stdout && harmless stderr || { echo "so does: ${*@Q}" && return 1; }
+    if ! harmless stdout || ! harmless stderr; then
+        echo "so does: ${*@Q}"
+        return 1
+    fi
 }
 
 # on_a_terminal COMMAND…: what it prints there, without the terminal's own returns.
