@@ -71,6 +71,7 @@ enum cowdax_open_flags {
 struct cowdax_open_options {
 	unsigned int flags;		/* enum cowdax_open_flags */
 	uint64_t fs_offset;		/* where the filesystem starts in the image, bytes, a multiple of 512 */
+	const struct timespec *time;	/* what changes are stamped with, copied; NULL: the clock's */
 };
 
 /**

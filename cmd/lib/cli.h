@@ -81,6 +81,7 @@ struct cli {
 	bool commits_early;		/* as it goes on: reported at its end */
 	bool cannot_change;		/* the image is open for looking only; why is in error */
 	struct cowdax_open_options open;
+	struct timespec now;		/* what open.time points to, when SOURCE_DATE_EPOCH is set */
 	const char *image;
 	char **operands;		/* beyond IMAGE */
 	int operand_count;

@@ -2,12 +2,12 @@
 #include "identity.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <uuid.h>
 
 #include "cli.h"
+#include "source_date.h"
 
 int identity_parse_uuid(const char *text, uint8_t uuid[16])
 {
@@ -23,21 +23,11 @@ int identity_parse_uuid(const char *text, uint8_t uuid[16])
 /* SOURCE_DATE_EPOCH, or now.  1 when it was set. */
 static int get_time(struct cli *cli, struct timespec *time)
 {
-	const char *epoch = getenv("SOURCE_DATE_EPOCH");
-	long long seconds;
-	char *end;
+	int ret = source_date(cli, time);
 
-	if (!epoch || !*epoch) {
+	if (ret == 0)
 		clock_gettime(CLOCK_REALTIME, time);
-		return 0;
-	}
-	errno = 0;
-	seconds = strtoll(epoch, &end, 10);
-	if (*end || errno || seconds < 0)
-		return cli_fail(cli, -EINVAL, "SOURCE_DATE_EPOCH: '%s' is not a number of seconds",
-				epoch);
-	*time = (struct timespec){ .tv_sec = seconds };
-	return 1;
+	return ret;
 }
 
 /* 64-bit FNV-1a: with the same UUID and time the image is the same, byte for byte. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "parse.h"
+#include "source_date.h"
 #include "streams.h"
 
 int run_in_transaction(struct cli *cli, int (*run)(struct cli *cli))
@@ -66,6 +67,24 @@ static int open_as_allowed(struct cli *cli)
 	return 0;
 }
 
+/* As the verb needs it, and with the time that SOURCE_DATE_EPOCH tells. */
+static int open_for_verb(struct cli *cli)
+{
+	int ret;
+
+	if (!(cli->verb->flags & CLI_CHANGES)) {
+		cli->open.flags |= COWDAX_RDONLY;
+		return cowdax_open(cli->image, &cli->open, &cli->fs, &cli->error);
+	}
+	if (cli->dry_run)
+		cli->open.flags |= COWDAX_DRY_RUN;
+	ret = source_date(cli, &cli->now);
+	if (ret < 0)
+		return ret;
+	cli->open.time = ret ? &cli->now : NULL;
+	return open_as_allowed(cli);
+}
+
 static int open_image(struct cli *cli)
 {
 	int ret = cowdax_catch_faults();
@@ -74,11 +93,7 @@ static int open_image(struct cli *cli)
 		return cli_fail_errno(cli, ret, "the handler of memory faults");
 	if (cli->verb->flags & CLI_OWN_OPEN)
 		return 0;
-	if (!(cli->verb->flags & CLI_CHANGES))
-		cli->open.flags |= COWDAX_RDONLY;
-	else if (cli->dry_run)
-		cli->open.flags |= COWDAX_DRY_RUN;
-	ret = open_as_allowed(cli);
+	ret = open_for_verb(cli);
 	if (!ret && cowdax_uses_backup(cli->fs))
 		cli_warn(cli, "%s: the superblock is lost, its backup is used: run fsck.cowdax",
 			 cli->image);

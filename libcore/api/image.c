@@ -98,6 +98,10 @@ static int open_image(struct cowdax *fs, const struct cowdax_open_options *optio
 		ret = cdx_txn_init(&fs->txn, &fs->device, &fs->super);
 	if (ret)
 		return ret;
+	if (options->time) {
+		fs->txn.now = *options->time;
+		fs->txn.now_is_given = true;
+	}
 	fs->scratch = malloc(fs->super.block_size);
 	if (!fs->scratch)
 		return -ENOMEM;

@@ -78,6 +78,7 @@ struct cdx_txn {
 	} readers;
 	uint64_t epoch;			/* transaction whose reader byte this handle holds; 0: none */
 	struct timespec now;		/* stamp of this transaction's changes */
+	bool now_is_given;		/* and of every other's */
 	struct {			/* removed trees, see fs/orphan.c */
 		uint64_t from;		/* where to look for one */
 		uint64_t broken;	/* damaged ones met */

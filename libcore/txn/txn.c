@@ -85,7 +85,8 @@ int cdx_txn_start(struct cdx_txn *txn)
 	txn->working = CDX_WORKING_CHANGED;
 	txn->record.transaction++;
 	txn->nodes.transaction = txn->record.transaction;
-	clock_gettime(CLOCK_REALTIME, &txn->now);
+	if (!txn->now_is_given)
+		clock_gettime(CLOCK_REALTIME, &txn->now);
 	return 0;
 }
 

@@ -289,6 +289,35 @@ every_command() {
     jq -es 'map(select(.command == "fsck" and .code)) | length > 0' out
 }
 
+# make_reproducibly FILE: an image by many commands, some of which stage, clone and remove.
+make_reproducibly() {
+    rm -f "$1"
+    mkfs.cowdax -q -U 01234567-89ab-cdef-0123-456789abcdef "$1" 64M
+    printf '%s\n' 'mkdir -p /d/e' 'write /d/a --pattern 1 --length 10M' 'reflink /d/a /b' \
+        'write /b --pattern 2 --length 100 --offset 5000' 'rm -r /d' | cowdax-batch "$1"
+    seq 100000 | cowdax-write "$1" /c
+    seq 100000 | cowdax-write "$1" /c --append
+    seq -f 'truncate /file%g 5000' 300 | cowdax-batch --atomic "$1"
+    cowdax-fallocate "$1" /b --punch --offset=8192 --length=1M
+    cowdax-truncate "$1" /c 1000
+    cowdax-rm "$1" /file7 /file8
+}
+
+@test "with the same UUID and SOURCE_DATE_EPOCH the same commands give the same bytes" {
+    export SOURCE_DATE_EPOCH=1000000000
+    make_reproducibly image
+    make_reproducibly again
+    cmp image again
+    for path in / /b /c /file1; do
+        [ "$(json '[.atime, .mtime, .ctime, .btime, .mtime_nanoseconds] | unique' cowdax-stat image $path)" = \
+            '[0,1000000000]' ]
+    done
+    SOURCE_DATE_EPOCH=1000000001 make_reproducibly again
+    cmp -s image again && false
+    SOURCE_DATE_EPOCH=x fails 1 "SOURCE_DATE_EPOCH: 'x' is not a number" cowdax-mkdir image /new
+    SOURCE_DATE_EPOCH=x cowdax-ls image
+}
+
 @test "with stdin, stdout and stderr closed nothing goes into the image" {
     make_image
     echo x | cowdax-write image /a
