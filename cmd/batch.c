@@ -92,6 +92,7 @@ static int run_verb(struct cli *cli, struct script *script, int word_count)
 		.dry_run = cli->dry_run,
 		.in_transaction = cli->in_transaction,
 		.batch_transaction = cli->in_transaction,
+		.open = cli->open,
 		.image = cli->image,
 		.fs = cli->fs,
 	};

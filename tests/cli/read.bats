@@ -93,6 +93,63 @@ load helper
     jq -e '[.steps[].source.type] == ["mapped", "hole"] and .steps[0].destination == null' report
 }
 
+@test "--output writes to a file, whose holes are those of the image" {
+    make_image 64M
+    cowdax-truncate image /a 1t
+    seq 1000 | cowdax-write image /a --offset=5000
+    seq 100000 | cowdax-write image /a --offset=512g
+    cowdax-fallocate image /a --offset=1m --length=8m
+    cowdax-read image /a --output=out
+    [ "$(stat -c %s out)" = $((1 << 40)) ]
+    [ "$(stat -c %b out)" -lt 3000 ] # of 512 bytes
+    for offset in 0 $((512 << 30)); do
+        cmp <(tail -c +$((offset + 1)) out | head -c 1M) <(cowdax-read image /a --offset=$offset --length=1M)
+    done
+    cowdax-read image /a --output=out --offset=4096 --length=20000
+    cowdax-read image /a --offset=4096 --length=20000 | cmp - out
+    cowdax-read image /a --output=out --offset=2t
+    [ ! -s out ]
+    cowdax-read image /a --length=100 --output=- | cmp - <(bytes 100 '\0')
+    cowdax-read image /a --length=10000 --output=/dev/stdout | cat | cmp - <(cowdax-read image /a --length=10000)
+}
+
+@test "--output in a batch, with --json, and in an atomic one" {
+    make_image
+    printf '%s\n' 'write /a --pattern 65 --length 5000' 'read /a --output one' \
+        'write /a --pattern 66 --length 10 --offset 9000' 'read /a --output two' >lines
+    for options in '' --atomic; do
+        rm -f one two
+        # shellcheck disable=SC2086 # perhaps none
+        cowdax-batch $options image lines
+        cowdax-read image /a | cmp - two
+        bytes 5000 A | cmp - <(head -c 5000 one)
+        cowdax-rm image /a
+    done
+    cowdax-batch image lines
+    [ "$(json .length cowdax-read image /a --output=three)" = 9010 ]
+    cmp two three
+    cowdax-read -n image /a --output=four
+    [ ! -e four ]
+}
+
+@test "--output fails loudly, never on the image, and keeps the file when there is nothing to read" {
+    make_image
+    bytes 50000 x | cowdax-write image /a
+    cowdax-mkdir image /d
+    fails 1 'image: is the image itself' cowdax-read image /a --output=image
+    ln image hard && ln -s image soft
+    fails 1 'hard: is the image itself' cowdax-read image /a --output=hard
+    fails 1 'soft: is the image itself' cowdax-read image /a --output=soft
+    echo keep >out
+    fails 1 '/nope: No such file' cowdax-read image /nope --output=out
+    fails 1 '/d: Is a directory' cowdax-read image /d --output=out
+    [ "$(cat out)" = keep ]
+    fails 1 '/dev/full: No space left on device' cowdax-read image /a --output=/dev/full
+    fails 1 'no/folder: No such file or directory' cowdax-read image /a --output=no/folder
+    (ulimit -f 8 && cowdax-read image /a --output=out) 2>stderr && false
+    grep -Fx 'cowdax-read: out: File too large' stderr
+}
+
 @test "-v prints the maps on stderr and the data on stdout" {
     make_image
     echo data | cowdax-write image /a
