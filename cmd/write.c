@@ -2,6 +2,7 @@
 /* cowdax-write: bytes from a stream, a file or a pattern into a file of the image. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -132,6 +133,19 @@ static struct cowdax_write_request make_request(const char *path, struct argumen
 	};
 }
 
+/* What a write in chunks has done by then stays, and so has to be told. */
+static int tell_committed(struct cli *cli, int ret)
+{
+	const struct arguments *args = cli->arguments;
+	struct cowdax_error reason = cli->error;
+
+	if (!args->chunk.given)
+		return ret;
+	return cli_fail(cli, ret, "%.*s; %" PRIu64 " bytes were committed before",
+			(int)sizeof(reason.text) - 64, reason.text,
+			cli->report.result.bytes_committed);
+}
+
 static int run(struct cli *cli)
 {
 	struct arguments *args = cli->arguments;
@@ -152,7 +166,7 @@ static int run(struct cli *cli)
 		ret = cli_fail_errno(cli, args->input_error, args->input);
 	if (args->fd != STDIN_FILENO)
 		close(args->fd);
-	return ret;
+	return ret ? tell_committed(cli, ret) : 0;
 }
 
 static void report(struct cli *cli)

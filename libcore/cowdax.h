@@ -180,6 +180,7 @@ struct cowdax_result {
 	uint64_t bytes_zeroed;		/* zero-filled in new blocks around the caller's bytes */
 	uint64_t bytes_shared;		/* made reachable a second time */
 	uint64_t source_lookups;
+	uint64_t bytes_committed;	/* of a write in chunks: those durable, after a failure too */
 	uint64_t transaction;		/* the commit that holds it */
 	cowdax_step_fn *step;		/* set by the caller, may be NULL */
 	/* Set by the caller, may be NULL: called once all but the commit is done, with

@@ -136,6 +136,8 @@ static int write_chunks(struct cowdax *fs, struct stream *stream, uint64_t lengt
 		source->taken = 0;
 		ret = write_once(fs, stream, error);
 		total += source->taken;
+		if (!ret)
+			stream->result->bytes_committed = total;
 		/* The next chunk goes behind this one, wherever the file ends by then. */
 		stream->target.offset += source->taken;
 		stream->target.truncate = false;
@@ -173,6 +175,7 @@ int cowdax_write_stream(struct cowdax *fs, const struct cowdax_write_request *re
 	if (!ret)
 		return 0;
 	fs->failed = fs->failed || fs->explicit_txn;
+	before.bytes_committed = stream.result->bytes_committed;
 	*stream.result = before;
 	return cdx_image_explain(fs, ret, request->path, error);
 }

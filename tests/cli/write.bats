@@ -114,6 +114,18 @@ load helper
     [ "$(json .size cowdax-stat image /a)" = $((1 << 20)) ]
 }
 
+@test "a write in chunks that fails says how much it has committed" {
+    make_image 4M
+    complains 1 'No space left on device; ' cowdax-write image /a --pattern=1 --length=16M --chunk=256k
+    committed=$(sed -n 's/^cowdax-write: .*; \([0-9]*\) bytes were committed before$/\1/p' stderr)
+    [ "$committed" -ge $((2 << 20)) ]
+    [ "$(json .size cowdax-stat image /a)" = "$committed" ]
+    bytes 300000 x | complains 1 '; 262144 bytes were committed before' \
+        cowdax-write image /a --length=1M --chunk=128k
+    complains 1 '/: Is a directory; 0 bytes were committed before' cowdax-write image / --pattern=1 \
+        --length=1M --chunk=64k
+}
+
 @test "without --chunk a write of many megabytes is one transaction" {
     make_image 64M
     before=$(json .transaction cowdax-info image)
