@@ -9,24 +9,13 @@
 #include "lib/json.h"
 #include "lib/parse.h"
 #include "lib/run.h"
-#include "lib/shell_words.h"
+#include "lib/script.h"
 #include "verbs.h"
-
-#define LINE_MAX_BYTES ((size_t)1 << 20)
-#define WORDS_MAX 4096
-
-/* What the lines are read from. */
-struct script {
-	FILE *file;
-	const char *name;
-	unsigned long number, commands;
-	char *words[WORDS_MAX + 1];
-	char line[LINE_MAX_BYTES + 1];
-};
 
 struct arguments {
 	bool atomic;
 	struct script *script;
+	unsigned long commands;		/* run so far */
 };
 
 static const struct cli_verb *const verbs[] = {
@@ -50,27 +39,6 @@ static const struct cli_verb *find_verb(const char *name)
 	return NULL;
 }
 
-/* 1 and the next line in script->line, 0 at the end. */
-static int read_line(struct cli *cli, struct script *script)
-{
-	size_t length = 0;
-	int byte;
-
-	script->number++;
-	while ((byte = getc(script->file)) != EOF && byte != '\n') {
-		if (length == LINE_MAX_BYTES || byte == '\0')
-			return cli_fail(cli, -EINVAL, "line %lu: %s", script->number,
-					byte ? "longer than 1 MiB" : "contains a NUL byte");
-		script->line[length++] = (char)byte;
-	}
-	if (ferror(script->file))
-		return cli_fail_errno(cli, -errno, script->name);
-	if (length > 0 && script->line[length - 1] == '\r')
-		length--;
-	script->line[length] = '\0';
-	return byte != EOF || length > 0;
-}
-
 static int run_parsed(struct cli *cli, struct cli *line)
 {
 	if (cli->cannot_change && (line->verb->flags & CLI_CHANGES)) {
@@ -80,12 +48,13 @@ static int run_parsed(struct cli *cli, struct cli *line)
 	return run_command(line);
 }
 
-static int run_verb(struct cli *cli, struct script *script, int word_count)
+static int run_verb(struct cli *cli, const struct script *script, int count,
+		    char **words)
 {
 	struct cli line = {
-		.verb = find_verb(script->words[0]),
+		.verb = find_verb(words[0]),
 		.batch_line = true,
-		.batch_is_stdin = script->file == stdin,
+		.batch_is_stdin = script_is_stdin(script),
 		.quiet = cli->quiet,
 		.verbose = cli->verbose,
 		.json = cli->json,
@@ -99,46 +68,37 @@ static int run_verb(struct cli *cli, struct script *script, int word_count)
 	int ret;
 
 	if (!line.verb)
-		return cli_fail(cli, -EINVAL, "line %lu: %s: no such command", script->number,
-				script->words[0]);
+		return cli_fail(cli, -EINVAL, "line %lu: %s: no such command", script_line(script),
+				words[0]);
 	snprintf(line.prefix, sizeof(line.prefix), "%s: line %lu: %s", cli->verb->program,
-		 script->number, line.verb->name);
-	ret = parse_command_line(&line, word_count, script->words);
+		 script_line(script), line.verb->name);
+	ret = parse_command_line(&line, count, words);
 	if (ret == EINVAL) {
 		run_release(&line);
 		return EXIT_FAILURE;
 	}
 	ret = ret ? cli_fail_errno(&line, -ret, "command line") : run_parsed(cli, &line);
 	if (ret < 0)
-		cli_fail(cli, ret, "line %lu: %s: %s", script->number, line.verb->name,
+		cli_fail(cli, ret, "line %lu: %s: %s", script_line(script), line.verb->name,
 			 line.error.text);
 	run_release(&line);
 	return ret;
 }
 
-static int run_line(struct cli *cli, struct script *script)
-{
-	int count = shell_words_split(script->line, script->words, WORDS_MAX);
-
-	if (count < 0)
-		return cli_fail(cli, count, "line %lu: %s", script->number,
-				count == -E2BIG ? "too many words" : "a quote is not closed");
-	script->commands += count > 0;
-	return count ? run_verb(cli, script, count) : 0;
-}
-
 /* 0, the positive status of a line that explained itself, or -errno. */
 static int run_lines(struct cli *cli)
 {
-	struct script *script = ((struct arguments *)cli->arguments)->script;
-	int ret;
+	struct arguments *args = cli->arguments;
+	char **words;
+	int count, ret;
 
-	while ((ret = read_line(cli, script)) > 0) {
-		ret = run_line(cli, script);
+	while ((count = script_next(cli, args->script, &words)) > 0) {
+		args->commands++;
+		ret = run_verb(cli, args->script, count, words);
 		if (ret)
-			break;
+			return ret;
 	}
-	return ret;
+	return count;
 }
 
 /* Only now is it known that nothing of it is undone, but for what the commit finds. */
@@ -159,26 +119,13 @@ static void report(struct cli *cli)
 	if (cli->json) {
 		struct json json = json_begin(stdout, "batch");
 
-		json_number(&json, "lines", args->script->commands);
+		json_number(&json, "lines", args->commands);
 		json_transaction(&json, transaction);
 		json_bool(&json, "dry_run", cli->dry_run);
 		json_end(&json);
 	} else if (transaction) {
-		printf("batch: %lu lines, transaction %" PRIu64 "\n", args->script->commands, transaction);
+		printf("batch: %lu lines, transaction %" PRIu64 "\n", args->commands, transaction);
 	}
-}
-
-static int open_script(struct cli *cli, struct script *script)
-{
-	script->file = stdin;
-	script->name = "standard input";
-	if (cli->operand_count && strcmp(cli->operands[0], "-") != 0) {
-		script->name = cli->operands[0];
-		script->file = fopen(script->name, "re");
-	}
-	if (!script->file)
-		return cli_fail_errno(cli, -errno, script->name);
-	return 0;
 }
 
 /*
@@ -188,19 +135,16 @@ static int open_script(struct cli *cli, struct script *script)
 static int run(struct cli *cli)
 {
 	struct arguments *args = cli->arguments;
-	struct script *script = calloc(1, sizeof(*script));
 	int ret;
 
-	args->script = script;
-	if (!script)
-		return cli_fail_errno(cli, -ENOMEM, "the script");
-	ret = open_script(cli, script);
-	if (!ret)
-		ret = (args->atomic || cli->dry_run) && !cli->cannot_change ?
-			      run_in_transaction(cli, run_atomic) : run_lines(cli);
-	if (script->file && script->file != stdin)
-		fclose(script->file);
-	free(script);
+	args->script = script_open(cli, cli->operand_count ? cli->operands[0] : NULL);
+	if (!args->script)
+		return cli->error.code;
+	if ((args->atomic || cli->dry_run) && !cli->cannot_change)
+		ret = run_in_transaction(cli, run_atomic);
+	else
+		ret = run_lines(cli);
+	script_close(args->script);
 	return ret;
 }
 
