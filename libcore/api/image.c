@@ -462,6 +462,51 @@ int cdx_image_tidy(struct cowdax *fs, const char *what, struct cowdax_error *err
 	return cdx_error(error, -EUCLEAN, "%s: removed, but what was below it is damaged: run fsck.cowdax", what);
 }
 
+/* One node more that is the file's own: 1, or 0 when all are. */
+static int own_once(struct cowdax *fs, uint64_t number, uint64_t from, uint64_t to, struct cowdax_error *error)
+{
+	struct cdx_txn *txn = &fs->txn;
+	struct cdx_inode inode;
+	int ret = cdx_txn_begin(txn, error), committed;
+
+	if (ret)
+		return ret;
+	txn->claim = CDX_CLAIM_KEPT;
+	txn->sparing = true;
+	ret = cdx_inode_load(txn, number, &inode);
+	if (!ret)
+		ret = cdx_extents_own(txn, &inode.extents, from);
+	if (!ret)
+		ret = cdx_extents_own(txn, &inode.extents, to);
+	if (ret > 0) {
+		committed = cdx_inode_store(txn, &inode);
+		if (!committed)
+			committed = cdx_txn_commit(txn, error);
+		ret = committed ? committed : 1;
+	}
+	cdx_txn_abort(txn);
+	return ret;
+}
+
+int cdx_image_own(struct cowdax *fs, uint64_t inode, uint64_t from, uint64_t to, struct cowdax_error *error)
+{
+	int some = 0, ret;
+
+	if (fs->explicit_txn || (fs->flags & COWDAX_DRY_RUN))
+		return 0;
+	for (;;) {
+		ret = own_once(fs, inode, from, to, error);
+		if (ret == -ENOSPC) {
+			ret = cdx_image_make_room(fs, error);
+			if (!ret)
+				ret = own_once(fs, inode, from, to, error);
+		}
+		if (ret <= 0)
+			return ret ? ret : some;
+		some = 1;
+	}
+}
+
 int cdx_image_make_room(struct cowdax *fs, struct cowdax_error *error)
 {
 	bool blocked = false;

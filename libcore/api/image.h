@@ -65,6 +65,13 @@ int cdx_image_make_room(struct cowdax *fs, struct cowdax_error *error);
  */
 int cdx_image_tidy(struct cowdax *fs, const char *what, struct cowdax_error *error);
 
+/*
+ * After ENOSPC of a change that takes from @inode what lies between two blocks: make
+ * the ways to both its own, node by node, each in a transaction.  Nothing of it can be
+ * seen.  1 when that came to something, so that the change is worth another try.
+ */
+int cdx_image_own(struct cowdax *fs, uint64_t inode, uint64_t from, uint64_t to, struct cowdax_error *error);
+
 /* Writes longer than this are staged: their bytes are not copied under the commit lock. */
 #define CDX_IMAGE_LONG (UINT64_C(1) << 20)
 /* A long write of bytes in memory. */

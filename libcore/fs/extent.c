@@ -489,3 +489,42 @@ int cdx_extents_clone(struct cdx_txn *txn, struct cdx_extents *to, struct cdx_ex
 		*to = *from;
 	return ret;
 }
+
+/* ---- making it one's own ------------------------------------------------------------------- */
+
+/* 1 when a node that is not dirty has more than one pointer. */
+static int has_another(struct cdx_txn *txn, uint64_t address)
+{
+	uint64_t references, end;
+	int ret;
+
+	if (cdx_is_dirty(address))
+		return 0;
+	ret = cdx_space_count(&txn->space, address, &references, &end);
+	return ret ? ret : references > 1;
+}
+
+int cdx_extents_own(struct cdx_txn *txn, struct cdx_extents *map, uint64_t block)
+{
+	struct cdx_tree tree = cdx_txn_extents(txn, &map->root);
+	struct cdx_key key = block_key(block), upper = tree.upper;
+	struct cdx_node *node;
+	int shared, ret;
+
+	if (map->layout != CDX_LAYOUT_TREE)
+		return 0;
+	shared = has_another(txn, map->root.address);
+	ret = shared < 0 ? shared : cdx_tree_root(&tree, &node);
+	while (!ret && !shared && node->disk.level) {
+		int index = cdx_node_search(node, &key);
+		unsigned int at = index < 0 ? 0 : (unsigned int)index;
+		struct cdx_key bound = cdx_tree_child_upper(node, at, &upper);
+
+		shared = has_another(txn, get64(cdx_node_child(node, at)->address));
+		if (shared < 0)
+			return shared;
+		ret = cdx_tree_child(&tree, node, at, &upper, &node);
+		upper = bound;
+	}
+	return ret ? ret : shared;
+}

@@ -30,6 +30,12 @@ int cdx_extents_cut(struct cdx_txn *txn, struct cdx_extents *map, uint64_t from,
 int cdx_extents_insert(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent);
 /* Cut the extent's range, then insert it. */
 int cdx_extents_remap(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent);
+/*
+ * Copy the topmost node of those on the way to @block that have another pointer: 1;
+ * 0 when there is none.  As many counts change as the node has items, so for a large
+ * map and little space each such node is better worth a transaction of its own.
+ */
+int cdx_extents_own(struct cdx_txn *txn, struct cdx_extents *map, uint64_t block);
 /* Make @to the same as @from, every pointer counted: constant time. */
 int cdx_extents_clone(struct cdx_txn *txn, struct cdx_extents *to, struct cdx_extents *from);
 /* Whether @next goes on where @extent ends, so that they must be one. */

@@ -12,6 +12,7 @@
 struct piece {
 	struct cdx_txn *txn;
 	int budget;			/* entries that may go */
+	bool sparing;			/* space has run out in a larger piece */
 	int done;			/* and have gone */
 	uint64_t made[PIECE];		/* directories that became orphans meanwhile */
 	int n_made;
@@ -265,6 +266,7 @@ static int sweep_once(struct piece *piece, uint64_t *at, bool *damaged, struct c
 	if (ret)
 		return ret;
 	txn->claim = CDX_CLAIM_KEPT;
+	txn->sparing = piece->sparing;
 	ret = take_piece(piece, at);
 	*damaged = ret == -EUCLEAN || ret == -EIO;
 	if (!ret && piece->done)
@@ -285,10 +287,11 @@ static void leave_to_fsck(struct cdx_txn *txn, uint64_t number)
 
 int cdx_orphan_sweep(struct cdx_txn *txn, struct cowdax_error *error)
 {
+	bool sparing = false;
 	int budget = PIECE;
 
 	for (;;) {
-		struct piece piece = {.txn = txn, .budget = budget};
+		struct piece piece = {.txn = txn, .budget = budget, .sparing = sparing};
 		bool damaged;
 		uint64_t at;
 		int ret = sweep_once(&piece, &at, &damaged, error);
@@ -302,6 +305,7 @@ int cdx_orphan_sweep(struct cdx_txn *txn, struct cowdax_error *error)
 		/* What went well before it is worth a transaction. */
 		if (piece.done) {
 			budget = damaged ? piece.done : piece.done / 2;
+			sparing = !damaged;
 			if (budget)
 				continue;
 		}

@@ -21,6 +21,9 @@ struct cdx_tree_ops {
 	int (*replaced)(struct cdx_tree *tree, struct cdx_node *node);
 	/* A pointer out of the tree goes away. */
 	int (*dropped)(struct cdx_tree *tree, const struct cdx_pointer *pointer);
+	/* Take over in one piece what @node points to; it is dirty, and nothing leads to it.
+	 * 1, and it is gone; 0 when its pointers had better be dropped one by one.  May be NULL. */
+	int (*put_off)(struct cdx_tree *tree, struct cdx_node *node);
 	/* For trees whose inner items carry more: what the item says of its child
 	 * moves into the dirty child; and the item is made to say what is so. */
 	void (*push_down)(struct cdx_tree *tree, unsigned char *item, struct cdx_node *child);

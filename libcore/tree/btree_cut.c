@@ -13,6 +13,18 @@ static int drop_pointer(void *arg, const struct cdx_pointer *pointer)
 	return tree->ops->dropped(tree, pointer);
 }
 
+/* Drop all that a dirty node points to, and forget it. */
+static int drop_node(struct cdx_tree *tree, struct cdx_node *node)
+{
+	int ret = tree->ops->put_off ? tree->ops->put_off(tree, node) : 0;
+
+	if (ret)
+		return ret < 0 ? ret : 0;
+	ret = cdx_node_pointers(tree->nodes, node, drop_pointer, tree);
+	cdx_node_forget(tree->nodes, node);
+	return ret;
+}
+
 /*
  * Drop a child of the tree: a clean one as it is, a dirty one by dropping what
  * it points to.  Recursion is bounded by the tree's height.
@@ -22,23 +34,34 @@ static int drop_subtree(struct cdx_tree *tree, uint64_t address, uint32_t crc, u
 	struct cdx_pointer pointer = {
 		.start = address, .count = 1, .crc = crc, .kind = tree->kind, .level = level,
 	};
-	struct cdx_node *node;
-	int ret;
 
 	if (!cdx_is_dirty(address))
 		return tree->ops->dropped(tree, &pointer);
-	node = tree->nodes->dirty[address & ~CDX_DIRTY];
-	ret = cdx_node_pointers(tree->nodes, node, drop_pointer, tree);
-	cdx_node_forget(tree->nodes, node);
-	return ret;
+	return drop_node(tree, tree->nodes->dirty[address & ~CDX_DIRTY]);
+}
+
+/* Drop the items [from, to) of a dirty node: as a node of just those, so that one
+ * function knows what items point to, and so that they can be put off as one. */
+static int drop_items(struct cdx_tree *tree, struct cdx_node *node, unsigned int from, unsigned int to)
+{
+	struct cdx_node *gone;
+	int ret;
+
+	if (from >= to)
+		return 0;
+	ret = cdx_node_copy(tree->nodes, node, &gone);
+	if (ret)
+		return ret;
+	cdx_node_remove(gone, to, cdx_node_count(gone) - to);
+	cdx_node_remove(gone, 0, from);
+	cdx_node_remove(node, from, to - from);
+	return drop_node(tree, gone);
 }
 
 static int cut_leaf(struct cdx_tree *tree, struct cdx_node *leaf, const struct cdx_key *low,
 		    const struct cdx_key *high)
 {
 	unsigned int words = cdx_kind_shapes[tree->kind].key_words, from, to;
-	struct cdx_node *gone;
-	int ret;
 
 	for (from = 0; from < cdx_node_count(leaf); from++)
 		if (cdx_key_compare(words, (le64 *)cdx_node_item(leaf, from), low) >= 0)
@@ -46,18 +69,28 @@ static int cut_leaf(struct cdx_tree *tree, struct cdx_node *leaf, const struct c
 	for (to = from; to < cdx_node_count(leaf); to++)
 		if (cdx_key_compare(words, (le64 *)cdx_node_item(leaf, to), high) >= 0)
 			break;
-	if (from == to)
-		return 0;
-	/* A node of just those that go, so that one function knows what items point to. */
-	ret = cdx_node_copy(tree->nodes, leaf, &gone);
-	if (ret)
-		return ret;
-	cdx_node_remove(gone, to, cdx_node_count(gone) - to);
-	cdx_node_remove(gone, 0, from);
-	cdx_node_remove(leaf, from, to - from);
-	ret = cdx_node_pointers(tree->nodes, gone, drop_pointer, tree);
-	cdx_node_forget(tree->nodes, gone);
-	return ret;
+	return drop_items(tree, leaf, from, to);
+}
+
+/* Drop the children that lie in [low, high) whole. */
+static int cut_whole(struct cdx_tree *tree, struct cdx_node *node, const struct cdx_key *low,
+		     const struct cdx_key *high, const struct cdx_key *upper)
+{
+	unsigned int from = 0, to;
+
+	for (; from < cdx_node_count(node); from++) {
+		struct cdx_key start = cdx_item_key(node, cdx_node_item(node, from));
+
+		if (cdx_keys_compare(low, &start) <= 0)
+			break;
+	}
+	for (to = from; to < cdx_node_count(node); to++) {
+		struct cdx_key end = cdx_tree_child_upper(node, to, upper);
+
+		if (cdx_keys_compare(&end, high) > 0)
+			break;
+	}
+	return drop_items(tree, node, from, to);
 }
 
 static int cut_node(struct cdx_tree *tree, struct cdx_node *node, const struct cdx_key *low,
@@ -68,6 +101,10 @@ static int cut_node(struct cdx_tree *tree, struct cdx_node *node, const struct c
 
 	if (node->disk.level == 0)
 		return cut_leaf(tree, node, low, high);
+	ret = cut_whole(tree, node, low, high, upper);
+	if (ret)
+		return ret;
+	/* What is left to be cut are the edges. */
 	while (index < cdx_node_count(node)) {
 		struct cdx_key start = cdx_item_key(node, cdx_node_item(node, index));
 		struct cdx_key end = cdx_tree_child_upper(node, index, upper);
@@ -79,17 +116,6 @@ static int cut_node(struct cdx_tree *tree, struct cdx_node *node, const struct c
 		}
 		if (cdx_keys_compare(&start, high) >= 0)
 			break;
-		if (cdx_keys_compare(low, &start) <= 0 && cdx_keys_compare(&end, high) <= 0) {
-			const struct cdx_disk_child *item = cdx_node_child(node, index);
-			uint64_t address = get64(item->address);
-			uint32_t crc = get32(item->crc);
-
-			cdx_node_remove(node, index, 1);
-			ret = drop_subtree(tree, address, crc, (uint8_t)(node->disk.level - 1));
-			if (ret)
-				return ret;
-			continue;
-		}
 		ret = cdx_tree_child(tree, node, index, upper, &child);
 		if (!ret)
 			ret = cut_node(tree, child, low, high, &end);

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "txn/bound.h"
+
 #define POOL_CLUSTER_BYTES (UINT64_C(256) << 10)	/* carved out for nodes at a time */
 #define WINDOW_BYTES (UINT64_C(256) << 10)		/* and for small writes */
 #define WINDOW_MAX_BYTES (UINT64_C(4) << 20)		/* more than this goes back to the tree */
@@ -123,12 +125,51 @@ static int pool_suffices(const struct cdx_txn *txn)
 	return left < 0 ? (int)left : left > MAX_POOL_RUNS / 2;
 }
 
+/*
+ * What the window keeps for removals: a block for either edge of what is cut out
+ * (R17).  Where a block is a grain the pool has them.
+ */
+static uint64_t edges(const struct cdx_txn *txn)
+{
+	uint64_t block = cdx_block_grains(txn);
+
+	return block > 1 && txn->claim == CDX_CLAIM_AVAILABLE ? CDX_BOUND_EDGES * block : 0;
+}
+
+/* Grains of the window that this transaction may have. */
+static uint64_t window_available(const struct cdx_txn *txn)
+{
+	uint64_t kept = edges(txn);
+
+	return txn->record.window.grains > kept ? txn->record.window.grains - kept : 0;
+}
+
+static uint64_t take_block_from_pool(struct cdx_txn *txn, uint64_t *start);
+
+/* Have the window hold that, while there are whole blocks. */
+static int keep_edges(struct cdx_txn *txn)
+{
+	uint64_t kept = edges(txn), start, count;
+	int ret = 0;
+
+	while (txn->record.window.grains < kept && !ret) {
+		ret = refill(txn, &txn->record.window, kept - txn->record.window.grains);
+		if (ret != -ENOSPC)
+			continue;
+		count = take_block_from_pool(txn, &start);
+		if (!count)
+			return 0;
+		ret = cdx_runs_add(&txn->record.window, start, count);
+	}
+	return ret;
+}
+
 /* One run more for the pool: off the space tree, else off the window. */
 static int add_to_pool(struct cdx_txn *txn)
 {
 	uint64_t cluster = scaled(txn, POOL_CLUSTER_BYTES), block = cdx_block_grains(txn);
 	struct cdx_runs *pool = &txn->record.pool, *window = &txn->record.window;
-	uint64_t want = cdx_budget_pool(txn);
+	uint64_t want = cdx_budget_pool(txn), spare = window_available(txn);
 	struct cdx_run run;
 	int ret;
 
@@ -136,10 +177,12 @@ static int add_to_pool(struct cdx_txn *txn)
 	ret = refill(txn, pool, (want + block - 1) & ~(block - 1));
 	if (ret == -ENOSPC && block > 1)
 		ret = refill(txn, pool, block - 1);
-	if (ret != -ENOSPC || !window->n)
+	if (ret != -ENOSPC || !spare)
 		return ret;
 	run = window->run[0];
-	cdx_runs_remove(window, 0);
+	if (run.count > spare)
+		run.count = spare;
+	cdx_runs_cut(window, 0, run.count);
 	return cdx_runs_add(pool, run.start, run.count);
 }
 
@@ -147,6 +190,7 @@ int cdx_alloc_fill(struct cdx_txn *txn)
 {
 	int ret;
 
+	cdx_budget_refresh(txn);
 	/* Each turn takes something off the space tree or the window, so this ends. */
 	while ((ret = pool_suffices(txn)) == 0) {
 		ret = add_to_pool(txn);
@@ -196,6 +240,8 @@ int cdx_alloc_reserve(struct cdx_txn *txn)
 	do {
 		ret = fit_window(txn);
 		if (ret >= 0)
+			ret = keep_edges(txn);
+		if (!ret)
 			ret = cdx_alloc_fill(txn);
 		if (!ret)
 			ret = fit_pool(txn);
@@ -277,11 +323,13 @@ void cdx_alloc_settle(struct cdx_txn *txn)
 static uint64_t take_from_window(struct cdx_txn *txn, uint64_t want, uint64_t *start)
 {
 	struct cdx_runs *window = &txn->record.window;
-	uint64_t count;
+	uint64_t count, spare = window_available(txn);
 	size_t best = 0;
 
-	if (!window->n)
+	if (!spare)
 		return 0;
+	if (want > spare)
+		want = spare;
 	for (size_t i = 1; i < window->n; i++) {
 		uint64_t have = window->run[i].count, most = window->run[best].count;
 
@@ -296,6 +344,8 @@ static uint64_t take_from_window(struct cdx_txn *txn, uint64_t want, uint64_t *s
 
 static bool window_has(const struct cdx_txn *txn, uint64_t want)
 {
+	if (window_available(txn) < want)
+		return false;
 	for (size_t i = 0; i < txn->record.window.n; i++)
 		if (txn->record.window.run[i].count >= want)
 			return true;
@@ -348,6 +398,9 @@ int cdx_alloc_data(struct cdx_txn *txn, uint64_t blocks, uint64_t *start, uint64
 	txn->took_data = true;
 	if (cdx_budget_must_drain(txn, want))
 		return -ENOSPC;
+	ret = keep_edges(txn);
+	if (ret)
+		return ret;
 	if (blocks > SMALL_BLOCKS) {
 		ret = take_from_tree(txn, want, start, &grains);
 	} else {

@@ -18,7 +18,6 @@
  */
 #include "txn/bound.h"
 
-#define EDGES 2			/* of a range that is cut out */
 #define COUNT_CHANGES 4		/* that a commit makes on its own: taking from and giving to the space tree */
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -82,10 +81,16 @@ static uint64_t extent_levels(const struct cdx_super *super)
 	return levels + 1;
 }
 
-/* Its dirent, its inode, and the item of an orphan that it may become; of its directory, the inode. */
+/*
+ * Its dirent, its inode, and the item of an orphan that it may become; of its directory, the inode.
+ * Of its data a shared tree's count is lowered at once, and so is one of two extents at one place.
+ */
 uint64_t cdx_bound_entry(const struct cdx_super *super, const struct cdx_record *record)
 {
-	return 4 * change_of(&record->fs) + spill(super, record, 4 * change_of(&record->fs) + CDX_INLINE_EXTENTS);
+	uint64_t nodes = 4 * change_of(&record->fs);
+
+	return nodes + spill(super, record, nodes + CDX_INLINE_EXTENTS) +
+	       count_changes(super, record, CDX_INLINE_EXTENTS);
 }
 
 uint64_t cdx_bound_commit(const struct cdx_super *super, const struct cdx_record *record)
@@ -97,10 +102,9 @@ uint64_t cdx_bound_commit(const struct cdx_super *super, const struct cdx_record
 static uint64_t cutting(const struct cdx_super *super, const struct cdx_record *record)
 {
 	uint64_t levels = extent_levels(super);
-	uint64_t blocks = EDGES << super->grains_per_block_shift;
 
-	return EDGES * (3 * levels + 1) + 2 * change_of(&record->fs) + blocks +
-	       spill(super, record, EDGES * 2 * levels);
+	return CDX_BOUND_EDGES * (3 * levels + 1) + 2 * change_of(&record->fs) +
+	       spill(super, record, CDX_BOUND_EDGES * 2 * levels);
 }
 
 /* Undoing a TREE entry, or copying one shared node: as many changes as it has items. */

@@ -8,6 +8,8 @@
 
 #include "tree/record.h"
 
+#define CDX_BOUND_EDGES 2	/* of a range that is cut out: each may need a block of data, besides the nodes */
+
 /* Removing one more entry of a directory in a transaction that removes. */
 uint64_t cdx_bound_entry(const struct cdx_super *super, const struct cdx_record *record);
 /* What the commit needs besides the nodes that are dirty. */

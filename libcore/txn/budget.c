@@ -10,14 +10,30 @@
 
 uint64_t cdx_budget_kept_at_first(const struct cdx_super *super)
 {
-	uint64_t kept = super->grains / 128;
+	static const struct cdx_record empty;
 
-	return kept < 32 ? 32 : kept > 128 ? 128 : kept;
+	return cdx_bound_removal(super, &empty);
+}
+
+/* What the bound follows from, of all that changes. */
+static uint32_t levels(const struct cdx_record *record)
+{
+	return record->fs.level | (uint32_t)record->space.level << 8 | (uint32_t)record->limbo.level << 16;
+}
+
+void cdx_budget_refresh(struct cdx_txn *txn)
+{
+	if (txn->kept.grains && txn->kept.levels == levels(&txn->record))
+		return;
+	txn->kept.levels = levels(&txn->record);
+	txn->kept.grains = cdx_bound_removal(txn->super, &txn->record);
 }
 
 uint64_t cdx_budget_kept(const struct cdx_txn *txn)
 {
-	return cdx_budget_kept_at_first(txn->super);
+	if (txn->kept.grains && txn->kept.levels == levels(&txn->record))
+		return txn->kept.grains;
+	return cdx_bound_removal(txn->super, &txn->record);
 }
 
 static uint64_t held(const struct cdx_txn *txn)

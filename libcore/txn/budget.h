@@ -20,6 +20,8 @@ struct cdx_budget {
 struct cdx_budget cdx_budget(const struct cdx_txn *txn);
 /* What is kept, as long as nobody says that this transaction may use it. */
 uint64_t cdx_budget_kept(const struct cdx_txn *txn);
+/* It is worked out anew where a tree's height has changed: do that once, it is asked for often. */
+void cdx_budget_refresh(struct cdx_txn *txn);
 /* The same, of an image that is about to be made. */
 uint64_t cdx_budget_kept_at_first(const struct cdx_super *super);
 

@@ -117,13 +117,15 @@ static int drop_front(struct cdx_txn *txn, uint64_t transaction, uint64_t *start
 		ret = drop_pieces(txn, start, count, pieces);
 		if (!ret && *count)
 			ret = is_taken(txn, transaction, *start);
+		pieces = pieces ? pieces : 1;
 	} while (ret > 0);
 	return ret;
 }
 
 static int drop_data(struct cdx_txn *txn, uint64_t start, uint64_t count)
 {
-	int ret = drop_front(txn, txn->record.transaction, &start, &count, MAX_PIECES);
+	/* Where space is short even looking is put off: no count is changed. */
+	int ret = drop_front(txn, txn->record.transaction, &start, &count, txn->sparing ? 0 : MAX_PIECES);
 
 	return ret ? ret : add_grains(txn, CDX_LIMBO_DROP, start, count);
 }

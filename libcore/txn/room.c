@@ -16,6 +16,7 @@ static int drain_once(struct cdx_txn *txn, unsigned int share, bool *blocked, st
 	if (ret)
 		return ret;
 	txn->claim = CDX_CLAIM_KEPT;
+	txn->sparing = share > 1;
 	budget = cdx_budget_entries(txn, share, MOST_ENTRIES);
 	ret = cdx_drain_limit(txn, &limit);
 	if (!ret) {

@@ -72,9 +72,43 @@ static int dropped(struct cdx_tree *tree, const struct cdx_pointer *pointer)
 	return cdx_limbo_drop(tree->owner, pointer);
 }
 
+static int is_dirty(void *arg, const struct cdx_pointer *pointer)
+{
+	(void)arg;
+	return !pointer->data && cdx_is_dirty(pointer->start);
+}
+
+/*
+ * When space is short a node full of pointers goes to limbo as a tree: one grain
+ * and one entry, however many counts would have to be changed (R17).
+ */
+static int put_off(struct cdx_tree *tree, struct cdx_node *node)
+{
+	struct cdx_pointer pointer = {.count = 1, .kind = tree->kind, .level = node->disk.level};
+	struct cdx_txn *txn = tree->owner;
+	uint64_t grain;
+	int ret;
+
+	if (!txn->sparing || cdx_node_count(node) == 1)
+		return 0;
+	ret = cdx_node_pointers(&txn->nodes, node, is_dirty, NULL);
+	if (ret)
+		return ret < 0 ? ret : 0;
+	ret = cdx_alloc_fill(txn);
+	if (!ret)
+		ret = cdx_alloc_node(txn, &grain);
+	if (!ret)
+		ret = cdx_node_write(&txn->nodes, node, grain, &pointer.start, &pointer.crc);
+	cdx_alloc_settle(txn);
+	if (!ret)
+		ret = cdx_limbo_drop(txn, &pointer);
+	return ret ? ret : 1;
+}
+
 const struct cdx_tree_ops cdx_shareable_ops = {
 	.replaced = replaced_shareable,
 	.dropped = dropped,
+	.put_off = put_off,
 };
 const struct cdx_tree_ops cdx_private_ops = {
 	.replaced = replaced_private,

@@ -67,6 +67,7 @@ struct cdx_txn {
 	enum cdx_working working;
 	enum cdx_drain drain;
 	enum cdx_claim claim;
+	struct { uint64_t grains; uint32_t levels; } kept;	/* what cdx_budget_kept() is, with trees so high */
 	bool sparing;			/* space has run out once: put off what can be put off */
 	bool took_data;			/* this transaction took blocks for data */
 	bool busy;			/* and the one before it did */

@@ -193,6 +193,106 @@ TEST("R17: a tree of many directories with files in each is removed from a full 
 	cowdax_close(fs);
 }
 
+/* ---- data ------------------------------------------------------------------------------------- */
+
+/* A file of @count blocks in which no two neighbours lie together on disk: written in steps of a prime. */
+static uint64_t make_scattered(struct cowdax *fs, const char *path, uint64_t count)
+{
+	unsigned char block[4096];
+	uint64_t inode = rig_create(fs, path);
+
+	memset(block, 5, sizeof(block));
+	for (uint64_t i = 0; i < count; i++) {
+		if (i % 200 == 0)
+			must(cowdax_begin(fs, &error), "begin");
+		must(cowdax_write(fs, inode, block, sizeof(block), i * DISTANCE % count * sizeof(block), NULL,
+				  &error), path);
+		if (i % 200 == 199 || i == count - 1)
+			must(cowdax_commit(fs, &error), "commit");
+	}
+	return inode;
+}
+
+/* Clone it, then write every third block of the clone anew: counts that splinter. */
+static uint64_t make_clone(struct cowdax *fs, const char *from, const char *to, uint64_t count)
+{
+	unsigned char block[4096];
+	uint64_t inode;
+
+	memset(block, 6, sizeof(block));
+	must(cowdax_clone(fs, from, to, NULL, &error), to);
+	inode = rig_lookup(fs, to);
+	for (uint64_t i = 0; i < count; i += 3)
+		must(cowdax_write(fs, inode, block, sizeof(block), i * sizeof(block), NULL, &error), to);
+	return inode;
+}
+
+enum less { TO_ZERO, TO_ONE, TO_HALF, PUNCH_ALL, PUNCH_MIDDLE, PUNCH_MANY, REMOVED, LESS_COUNT };
+
+static void take_away(struct cowdax *fs, uint64_t inode, const char *path, uint64_t count, enum less less)
+{
+	uint64_t size = count * 4096;
+
+	switch (less) {
+	case TO_ZERO:
+	case TO_ONE:
+	case TO_HALF:
+		must(cowdax_truncate(fs, inode, less == TO_HALF ? size / 2 + 77 : less == TO_ONE, NULL, &error),
+		     "truncate");
+		break;
+	case PUNCH_ALL:
+	case PUNCH_MIDDLE:
+		must(cowdax_fallocate(fs, inode, COWDAX_FALLOCATE_PUNCH, less == PUNCH_ALL ? 0 : size / 4 + 99,
+				      less == PUNCH_ALL ? size : size / 2, true, NULL, &error), "punch");
+		break;
+	case PUNCH_MANY:
+		for (uint64_t i = 0; i < count; i += 2)
+			must(cowdax_fallocate(fs, inode, COWDAX_FALLOCATE_PUNCH, i * 4096, 4096, true, NULL,
+					      &error), "punch");
+		break;
+	default:
+		remove_all(fs, path);
+	}
+}
+
+/* @shared: of the file's blocks other files have all, so that nothing comes free. */
+static void take_away_from_full(uint32_t node_size, uint64_t count, bool shared, enum less less)
+{
+	struct cowdax *fs = rig_new(20 * MIB, 0, node_size);
+	uint64_t inode = make_scattered(fs, "/a", count);
+
+	if (shared) {
+		make_clone(fs, "/a", "/b", count);
+		inode = make_clone(fs, "/b", "/c", count);
+	}
+	fill(fs);
+	take_away(fs, inode, shared ? "/c" : "/a", count, less);
+	rig_check(fs->path);
+	if (!shared)
+		expect_room(fs, less == TO_ZERO || less == PUNCH_ALL || less == REMOVED ? count * 4096 * 9 / 10 :
+			    count * 4096 * 4 / 10);
+	rig_check(fs->path);
+	cowdax_close(fs);
+}
+
+TEST("R17: what is scattered is truncated, punched and removed on a full image, and its space is there again")
+{
+	static const uint32_t sizes[] = {512, 1024, 2048, 4096};
+
+	for (int i = 0; i < 4; i++)
+		for (enum less less = 0; less < LESS_COUNT; less++)
+			take_away_from_full(sizes[i], 1500, false, less);
+}
+
+TEST("R17: so is what is shared, with counts that splinter")
+{
+	static const uint32_t sizes[] = {512, 1024, 2048, 4096};
+
+	for (int i = 0; i < 4; i++)
+		for (enum less less = 0; less < LESS_COUNT; less++)
+			take_away_from_full(sizes[i], 900, true, less);
+}
+
 /* ---- half taken apart --------------------------------------------------------------------------- */
 
 /* A tree that is not gone with its first transaction; whose taking apart is cut short after that. */
