@@ -302,7 +302,7 @@ static int begin_swept(struct cowdax *fs, struct cowdax_error *error)
 	if (ret || !cdx_orphans_wait(&fs->txn))
 		return ret;
 	cdx_txn_abort(&fs->txn);
-	cdx_orphan_sweep(&fs->txn, NULL);
+	cdx_orphan_sweep(&fs->txn, CDX_ORPHAN_PIECE, NULL);
 	return cdx_txn_begin(&fs->txn, error);
 }
 
@@ -417,7 +417,7 @@ static int sweep_orphans(struct cowdax *fs, bool *some, struct cowdax_error *err
 
 	*some = false;
 	while (cdx_orphans_wait(&fs->txn)) {
-		ret = cdx_orphan_sweep(&fs->txn, error);
+		ret = cdx_orphan_sweep(&fs->txn, CDX_ORPHAN_PIECE, error);
 		if (ret <= 0)
 			return ret;
 		*some = true;

@@ -6,15 +6,13 @@
 
 #include "base/count.h"
 
-#define PIECE 256		/* entries that one transaction removes */
-
 /* One transaction's share of the work. */
 struct piece {
 	struct cdx_txn *txn;
 	int budget;			/* entries that may go */
 	bool sparing;			/* space has run out in a larger piece */
 	int done;			/* and have gone */
-	uint64_t made[PIECE];		/* directories that became orphans meanwhile */
+	uint64_t made[CDX_ORPHAN_PIECE];	/* directories that became orphans meanwhile */
 	int n_made;
 };
 
@@ -201,7 +199,7 @@ static int take_apart_made(struct piece *piece)
 
 int cdx_orphan_unlink(struct cdx_txn *txn, uint64_t dir_number, const char *name, size_t length)
 {
-	struct piece piece = {.txn = txn, .budget = txn->sparing ? 0 : PIECE};
+	struct piece piece = {.txn = txn, .budget = txn->sparing ? 0 : CDX_ORPHAN_PIECE};
 	struct cdx_dir_entry entry = {0};
 	struct cdx_inode dir, inode;
 	uint64_t at;
@@ -285,10 +283,10 @@ static void leave_to_fsck(struct cdx_txn *txn, uint64_t number)
 		txn->orphans.from = number + 1;
 }
 
-int cdx_orphan_sweep(struct cdx_txn *txn, struct cowdax_error *error)
+int cdx_orphan_sweep(struct cdx_txn *txn, int most, struct cowdax_error *error)
 {
 	bool sparing = false;
-	int budget = PIECE;
+	int budget = most;
 
 	for (;;) {
 		struct piece piece = {.txn = txn, .budget = budget, .sparing = sparing};

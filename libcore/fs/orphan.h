@@ -17,12 +17,13 @@ int cdx_orphan_unlink(struct cdx_txn *txn, uint64_t dir, const char *name, size_
 
 /* Whether this handle knows of orphans that it could take apart. */
 bool cdx_orphans_wait(const struct cdx_txn *txn);
+#define CDX_ORPHAN_PIECE 256	/* entries that one transaction removes, at most */
 /*
- * Take a bounded piece of the orphans apart, in a transaction of its own.  1: there
+ * Take a piece of the orphans apart, @most entries, in a transaction of its own.  1: there
  * was something to do; 0: there is nothing left that can be; -ENOSPC: nothing can be
  * done before limbo gives back what it holds.  Damaged orphans are left to fsck,
  * counted in txn->orphans.broken, and not tried again by this handle.
  */
-int cdx_orphan_sweep(struct cdx_txn *txn, struct cowdax_error *error);
+int cdx_orphan_sweep(struct cdx_txn *txn, int most, struct cowdax_error *error);
 
 #endif

@@ -67,6 +67,16 @@ fill() {
     cowdax-write image /again --pattern=1 --length=2M
 }
 
+@test "rm -r of thousands of files works on a full image, and gives the space back" {
+    make_image 32M
+    { echo 'mkdir /d'; seq -f 'write /d/%g --pattern=1 --length=100' 4000; } | cowdax-batch image
+    fill
+    seq -f 'mkdir /name%g' 2000 | cowdax-batch image 2>stderr || grep 'No space left on device' stderr
+    cowdax-rm -r image /d
+    fails 1 '/d: No such file or directory' cowdax-ls image /d
+    cowdax-write image /again --pattern=1 --length=14M
+}
+
 @test "punching and truncating work on a full image" {
     make_image 4M
     fill

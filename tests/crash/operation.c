@@ -124,6 +124,25 @@ static int remove_directory(struct cowdax *fs)
 	return cowdax_remove(fs, "/dir", true, &operation_error);
 }
 
+/* As if the directory were large: orphans after the first transaction, one entry less after each. */
+static int remove_in_pieces(struct cowdax *fs)
+{
+	int ret = cdx_txn_begin(&fs->txn, &operation_error);
+
+	fs->txn.sparing = true;
+	if (!ret)
+		ret = cdx_path_remove(&fs->txn, "/dir", true, &operation_error);
+	if (!ret)
+		ret = cdx_txn_commit(&fs->txn, &operation_error);
+	cdx_txn_abort(&fs->txn);
+	if (ret)
+		return cdx_image_explain(fs, ret, "/dir", &operation_error);
+	/* What cannot be done now is not the removal's failure. */
+	while (!ret && cdx_orphans_wait(&fs->txn) && cdx_orphan_sweep(&fs->txn, 1, NULL) > 0)
+		;
+	return ret;
+}
+
 static int remove_shared_tree(struct cowdax *fs)
 {
 	return cowdax_remove(fs, "/tree", false, &operation_error);
@@ -363,6 +382,7 @@ const struct operation operations[] = {
 	{"mkdir", .run = make_directories},
 	{"remove-file", .run = remove_file, .chained = true},
 	{"remove-directory", .run = remove_directory},
+	{"remove-in-pieces", .run = remove_in_pieces, .chained = true},
 	{"remove-shared-tree", .run = remove_shared_tree},
 	{"remove-own-tree", .run = remove_own_tree, .chained = true},
 	{"remove-splintered", .run = remove_splintered},

@@ -293,6 +293,86 @@ TEST("R17: so is what is shared, with counts that splinter")
 			take_away_from_full(sizes[i], 900, true, less);
 }
 
+/* Cut a file at @block in a transaction, sparing or not; the nodes that it makes dirty. */
+static size_t cut_at(struct cowdax *fs, uint64_t number, uint64_t block, bool sparing)
+{
+	struct cdx_txn *txn = rig_begin(fs);
+	struct cdx_inode inode;
+	size_t before = txn->nodes.dirty_count, dirty;
+
+	txn->claim = CDX_CLAIM_KEPT;
+	txn->sparing = sparing;
+	CHECK_EQUAL(cdx_inode_load(txn, number, &inode), 0);
+	CHECK_EQUAL(cdx_extents_cut(txn, &inode.extents, block, CDX_MAX_FILE >> fs->super.block_shift), 0);
+	inode.size = block * fs->super.block_size;
+	CHECK_EQUAL(cdx_inode_store(txn, &inode), 0);
+	dirty = txn->nodes.dirty_count - before;
+	rig_commit(fs);
+	rig_check(fs->path);
+	return dirty;
+}
+
+TEST("R17: where space is short a cut puts off what hangs on its edges, and a file gets its own way there first")
+{
+	struct cowdax *fs = rig_new(32 * MIB, 0, 512);
+	uint64_t a, c, d, empty;
+	size_t spared;
+
+	rig_drain(fs);
+	empty = rig_free_blocks(fs);
+	a = make_scattered(fs, "/a", 2400);
+	make_clone(fs, "/a", "/b", 2400);
+	must(cowdax_clone(fs, "/b", "/c", NULL, &error), "clone");
+	must(cowdax_clone(fs, "/b", "/d", NULL, &error), "clone");
+	c = rig_lookup(fs, "/c");
+	d = rig_lookup(fs, "/d");
+	CHECK_EQUAL(cdx_image_own(fs, c, 1205, 1205, &error), 1);
+	CHECK_EQUAL(cdx_image_own(fs, c, 1205, 1205, &error), 0);
+	rig_expect(fs, c, 1201 * 4096, 4096, 5);
+	rig_expect(fs, c, 1200 * 4096, 4096, 6);
+	rig_check(fs->path);
+	spared = cut_at(fs, c, 1205, true);
+	CHECK(2 * spared <= cut_at(fs, d, 1205, false));
+	rig_expect(fs, c, 0, 4096, 6);
+	rig_expect(fs, a, 2399 * 4096, 4096, 5);
+	remove_all(fs, "/a");
+	remove_all(fs, "/b");
+	remove_all(fs, "/c");
+	remove_all(fs, "/d");
+	rig_drain(fs);
+	CHECK(rig_free_blocks(fs) + 4 >= empty);
+	rig_check(fs->path);
+	cowdax_close(fs);
+}
+
+TEST("R17: where space is short a file of few extents goes to limbo without a look at its counts")
+{
+	struct cowdax *fs = rig_new(32 * MIB, 0, 512);
+	uint64_t inode, empty, changes;
+	struct cdx_txn *txn;
+
+	rig_drain(fs);
+	empty = rig_free_blocks(fs);
+	inode = rig_create(fs, "/a");
+	rig_write(fs, inode, 0, 400 * 4096, 1);
+	make_clone(fs, "/a", "/b", 400);
+	for (int pass = 0; pass < 2; pass++) {
+		char path[] = {'/', (char)('a' + pass), 0};
+
+		txn = rig_begin(fs);
+		txn->sparing = true;
+		changes = txn->record.space.address;
+		CHECK_EQUAL(cdx_path_remove(txn, path, false, &error), 0);
+		CHECK_EQUAL(txn->record.space.address, changes);
+		rig_commit(fs);
+		rig_check(fs->path);
+	}
+	rig_drain(fs);
+	CHECK(rig_free_blocks(fs) + 4 >= empty);
+	rig_check(fs->path);
+	cowdax_close(fs);
+}
+
 /* ---- half taken apart --------------------------------------------------------------------------- */
 
 /* A tree that is not gone with its first transaction; whose taking apart is cut short after that. */
