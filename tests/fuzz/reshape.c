@@ -293,7 +293,7 @@ static void add_staging(struct reshape *rs)
 		return;
 	staging = make_staging(rs->image);
 	staging->lane = put64(edge(rs, 65536));
-	staging->inode = put64(0);
+	staging->blocks = put64(0);
 	if (inode && inode->layout == CDX_LAYOUT_TREE && below(rs, 2))
 		staging->extents = *extent_root(inode);		/* shared with the file */
 }
