@@ -128,6 +128,7 @@ static int write_chunks(struct cowdax *fs, struct stream *stream, uint64_t lengt
 			struct cowdax_error *error)
 {
 	struct cdx_source *source = &stream->source;
+	bool commits = !fs->explicit_txn && !(fs->flags & COWDAX_DRY_RUN);
 	uint64_t total = 0;
 	int ret;
 
@@ -136,7 +137,7 @@ static int write_chunks(struct cowdax *fs, struct stream *stream, uint64_t lengt
 		source->taken = 0;
 		ret = write_once(fs, stream, error);
 		total += source->taken;
-		if (!ret)
+		if (!ret && commits)
 			stream->result->bytes_committed = total;
 		/* The next chunk goes behind this one, wherever the file ends by then. */
 		stream->target.offset += source->taken;

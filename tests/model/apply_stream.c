@@ -120,21 +120,22 @@ static bool is_in_image(struct world *world, struct cowdax *fs, const struct ent
 	return got == (ssize_t)file->size && memcmp(world->back, file->bytes, file->size) == 0;
 }
 
-/* Some of the chunks of a stream that did not get to its end: the model follows the image. */
-static int find_chunks(struct world *world, const struct op *op, struct cowdax *fs, uint64_t taken)
+/* The chunks that are said to be durable of a stream that did not get to its end are, and no more. */
+static int take_chunks(struct world *world, const struct op *op, struct cowdax *fs,
+		       struct cowdax_result *result)
 {
-	for (uint64_t done = taken / op->chunk * op->chunk; done; done -= op->chunk) {
-		struct model *model = model_copy(world->model);
+	uint64_t done = result->bytes_committed;
 
-		write_to_model(model, op, world->bytes, done);
-		if (is_in_image(world, fs, model_find(model, op->path))) {
-			model_free(world->model);
-			world->model = model;
-			return 0;
-		}
-		model_free(model);
+	if (done % op->chunk)
+		return world_fail(world, "%" PRIu64 " bytes are said to be committed, in chunks of %" PRIu64,
+				  done, op->chunk);
+	if (done) {
+		write_to_model(world->model, op, world->bytes, done);
+		if (!is_in_image(world, fs, model_find(world->model, op->path)))
+			return world_fail(world, "%" PRIu64 " bytes are said to be committed, and are not", done);
 	}
-	return 0;	/* none; what is compared next tells whether that is so */
+	result->bytes_committed = 0;
+	return world_check_refused(world, result);
 }
 
 static int check_result(struct world *world, const struct cowdax_result *result, uint64_t taken)
@@ -175,6 +176,6 @@ int world_apply_stream(struct world *world, const struct op *op, struct cowdax *
 		return check_result(world, &result, taken);
 	}
 	if (op->chunk && !world->before)
-		return find_chunks(world, op, fs, taken);
+		return take_chunks(world, op, fs, &result);
 	return world_check_refused(world, &result);
 }
