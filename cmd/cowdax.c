@@ -30,6 +30,7 @@ static const char summary[] =
 	"  fallocate  preallocate, punch, zero or unshare a range\n"
 	"  mkdir      create directories\n"
 	"  rm         remove files and directories\n"
+	"  trim       give free space back to the host, or overwrite it\n"
 	"  batch      many commands on an image opened once\n"
 	"  help       this, or the help of a command";
 

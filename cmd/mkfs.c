@@ -19,7 +19,7 @@
 struct arguments {
 	struct cowdax_mkfs_options options;
 	const char *from, *features;
-	bool force, shrink, all_root, uuid_given;
+	bool force, keep, shrink, all_root, uuid_given;
 	struct cowdax_info info;	/* of what was made */
 	char warnings[WARNINGS_MAX][192];
 	int warning_count;
@@ -102,7 +102,8 @@ static const struct cli_option options[] = {
 	{ .name = "dry-run", .letter = 'N', .set = set_dry_run,
 	  .help = "Print what would be made, change nothing" },
 	{ .letter = 'n', .alias = true, .set = set_dry_run },
-	{ .letter = 'K', .kind = CLI_IGNORED, .help = "Accepted, does nothing" },
+	{ .letter = 'K', .field = FIELD(keep),
+	  .help = "Do not discard what the device or file holds" },
 	{ 0 }
 };
 
@@ -229,6 +230,7 @@ static int run(struct cli *cli)
 	/* A device that is not there is not to become a file in memory. */
 	args->options.create = strncmp(cli->image, "/dev/", 5) != 0 || strncmp(cli->image, "/dev/shm/", 9) == 0;
 	args->options.dry_run = cli->dry_run;
+	args->options.discard = !args->keep;
 	args->options.uid = args->all_root ? 0 : getuid();
 	args->options.gid = args->all_root ? 0 : getgid();
 	ret = check_supported(cli, args);

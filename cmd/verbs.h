@@ -17,6 +17,7 @@ extern const struct cli_verb read_verb;
 extern const struct cli_verb reflink_verb;
 extern const struct cli_verb rm_verb;
 extern const struct cli_verb stat_verb;
+extern const struct cli_verb trim_verb;
 extern const struct cli_verb truncate_verb;
 extern const struct cli_verb write_verb;
 

@@ -305,6 +305,23 @@ typedef int cowdax_map_fn(void *arg, const struct cowdax_extent *extent);
 int cowdax_map(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t length,
 	       cowdax_map_fn *fn, void *arg, struct cowdax_error *error);
 
+/** Free space that was given back or overwritten; counted up, so zero it first. */
+struct cowdax_trimmed {
+	uint64_t bytes, runs;
+	uint64_t transaction;		/* the last of those that it took */
+};
+/** Called for each run of free space: bytes from the start of the filesystem. */
+typedef void cowdax_trim_fn(void *arg, uint64_t address, uint64_t length);
+/**
+ * Give free space back to the host (holes in a file, a discard on a block device), or with
+ * @zero overwrite it, so that nothing of what was removed can be read any more.  First comes
+ * free what nobody can see.  Takes transactions of its own, so not inside an explicit one;
+ * what is done when it fails stays done.  @fn may be NULL.  -EOPNOTSUPP where the host takes
+ * nothing back.
+ */
+int cowdax_trim(struct cowdax *fs, bool zero, cowdax_trim_fn *fn, void *arg, struct cowdax_trimmed *trimmed,
+		struct cowdax_error *error);
+
 /* ---- making and checking an image --------------------------------------- */
 
 struct cowdax_mkfs_options {
@@ -319,6 +336,7 @@ struct cowdax_mkfs_options {
 	uint32_t uid, gid;		/* of the root directory */
 	bool dry_run;
 	bool create;			/* create the regular file when it does not exist */
+	bool discard;			/* give the host back what the range held, where it can take it */
 	/* May be NULL: called once nothing but the media can fail any more, before the first
 	 * store; a negative return gives up. */
 	int (*ready)(void *ready_arg, const struct cowdax_info *info);

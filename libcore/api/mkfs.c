@@ -40,6 +40,9 @@ static int make_super(struct cdx_super *super, const char *path, const struct co
 	if (super->size > available)
 		return cdx_error(error, -ENOSPC, "%s: has %" PRIu64 " bytes, %" PRIu64 " are asked for", path,
 				 available, super->size);
+	if (super->size > CDX_MAX_MAPPED)
+		return cdx_error(error, -EFBIG, "%s: %" PRIu64 " bytes are more than a process can map: "
+				 "at most %" PRIu64 " (64 TiB)", path, super->size, CDX_MAX_MAPPED);
 	memcpy(super->uuid, options->uuid, sizeof(super->uuid));
 	if (options->label) {
 		if (strlen(options->label) > COWDAX_LABEL_MAX)
@@ -197,6 +200,9 @@ static int format(struct cdx_device *device, const struct cdx_super *super, cons
 	ret = void_others(path, device, super->size, error);
 	if (!ret)
 		ret = void_former(&device->pm, former);
+	/* What cannot be given back is kept. */
+	if (!ret && options->discard)
+		cdx_pmem_give_back(&device->pm, 0, super->size);
 	if (!ret)
 		ret = prepare_ends(&device->pm, super);
 	if (ret)

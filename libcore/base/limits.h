@@ -13,6 +13,9 @@
 #define CDX_DEFAULT_NODE_SIZE 1024
 #define CDX_MAX_LEVEL 15		/* a tree has at most 16 levels */
 #define CDX_MAX_IMAGE (UINT64_C(1) << 62)	/* bytes */
+/* What any process can surely map: on x86-64 programs are loaded at two thirds of 2^47 bytes,
+ * so that there may be no more than 85 TiB in one piece. */
+#define CDX_MAX_MAPPED (UINT64_C(1) << 46)
 #define CDX_MAX_FILE ((UINT64_C(1) << 62) - 65536)	/* bytes: whole blocks of any size */
 #define CDX_MAX_EXTENT_BLOCKS (UINT32_MAX)
 #define CDX_INLINE_EXTENTS 3

@@ -269,9 +269,9 @@ int cdx_device_map(struct cdx_device *device, const char *path, uint64_t length,
 	unsigned int flags = 0;
 	int fd, ret;
 
-	if (length > (UINT64_C(1) << 47))
-		return cdx_error(error, -EFBIG, "%s: %" PRIu64 " bytes are more than a process can map", path,
-				 length);
+	if (length > CDX_MAX_MAPPED)
+		return cdx_error(error, -EFBIG, "%s: %" PRIu64 " bytes are more than a process can map: "
+				 "at most %" PRIu64 " (64 TiB)", path, length, CDX_MAX_MAPPED);
 	if (device->flags & CDX_DEVICE_WRITABLE)
 		flags |= CDX_PMEM_WRITABLE;
 	if (device->flags & CDX_DEVICE_DISCARD)

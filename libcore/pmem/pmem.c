@@ -9,9 +9,11 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <libpmem.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -449,6 +451,63 @@ int cdx_pmem_prepare(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
 			pm->populated[first / 64] |= UINT64_C(1) << (first % 64);
 	}
 	return 0;
+}
+
+/* ---- giving back ---- */
+
+void cdx_pmem_forget_backing(struct cdx_pmem *pm)
+{
+	if (pm->populated)
+		madvise(pm->populated, pm->populated_length, MADV_DONTNEED);
+}
+
+static int punch(const struct cdx_pmem *pm, uint64_t start, uint64_t length)
+{
+	uint64_t range[2] = {start, length};
+	struct stat st;
+	int ret;
+
+	if (fstat(pm->fd, &st))
+		return -errno;
+	if (S_ISBLK(st.st_mode))
+		ret = ioctl(pm->fd, BLKDISCARD, range);
+	else
+		ret = fallocate(pm->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start, (off_t)length);
+	return ret ? -errno : 0;
+}
+
+int cdx_pmem_give_back(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
+{
+	uint64_t mask = page_size(pm) - 1;
+	uint64_t start = (pm->fd_offset + offset + mask) & ~mask, end = (pm->fd_offset + offset + length) & ~mask;
+
+	if (pm->discard || !pm->writable || start >= end)
+		return 0;
+	if (pm->fd < 0)
+		return -EOPNOTSUPP;
+	/* Even when it fails: part of it may be gone. */
+	cdx_pmem_forget_backing(pm);
+	return punch(pm, start, end - start);
+}
+
+bool cdx_pmem_next_data(const struct cdx_pmem *pm, uint64_t *offset, uint64_t *length)
+{
+	uint64_t end = *offset + *length;
+	off_t data, hole;
+
+	if (!*length || pm->fd < 0)
+		return *length;
+	data = lseek(pm->fd, (off_t)(pm->fd_offset + *offset), SEEK_DATA);
+	if (data < 0)
+		return errno != ENXIO;		/* a file system that cannot tell: all of it */
+	hole = lseek(pm->fd, data, SEEK_HOLE);
+	if ((uint64_t)data >= pm->fd_offset + end)
+		return false;
+	*offset = (uint64_t)data - pm->fd_offset;
+	if (hole > data && (uint64_t)hole - pm->fd_offset < end)
+		end = (uint64_t)hole - pm->fd_offset;
+	*length = end - *offset;
+	return true;
 }
 
 /* ---- bad media ---- */

@@ -74,6 +74,17 @@ void cdx_pmem_disown(struct cdx_pmem *pm);
 int cdx_pmem_prepare(struct cdx_pmem *pm, uint64_t offset, uint64_t length);
 
 /*
+ * Give whole pages of the range back to the host: a file gets a hole, a block device a
+ * discard.  What they held is undefined afterwards, and they are prepared anew before the
+ * next store.  -EOPNOTSUPP where there is nothing to give back (device DAX) or no way to.
+ */
+int cdx_pmem_give_back(struct cdx_pmem *pm, uint64_t offset, uint64_t length);
+/* Another process may have: what is known to have backing store may have lost it. */
+void cdx_pmem_forget_backing(struct cdx_pmem *pm);
+/* The first part of a range that is no hole: false when there is none. */
+bool cdx_pmem_next_data(const struct cdx_pmem *pm, uint64_t *offset, uint64_t *length);
+
+/*
  * The range must have been prepared.  Where a store meets a fault, the bytes are
  * written through the file instead: that is what makes bad media good again on
  * a DAX file or a block device.  Where that fails too (device DAX has no write(2);

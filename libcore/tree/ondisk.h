@@ -140,7 +140,8 @@ struct cdx_disk_commit {
 	le64 orphans;		/* orphan items in the fs tree */
 	le64 limbo_grains;	/* of the limbo tree's entries: a RUN's count, 1 for a TREE */
 	le64 staged_blocks;	/* of all staging entries */
-	uint8_t reserved[16];
+	le64 trimmed;		/* the transaction that last gave free space back to the host */
+	uint8_t reserved[8];
 };
 static_assert(sizeof(struct cdx_disk_commit) == 192, "FORMAT 4");
 static_assert(offsetof(struct cdx_disk_commit, transaction) == 24, "FORMAT 4");

@@ -260,6 +260,7 @@ int cdx_record_decode(struct cdx_record *record, const struct cdx_super *super,
 	record->staged_blocks = get64(slot->staged_blocks);
 	if (record->limbo_grains > super->grains || record->staged_blocks > super->blocks)
 		return -EUCLEAN;
+	record->trimmed = get64(slot->trimmed);
 	if (get64(slot->snapshots.address) || record->free_grains > super->grains)
 		return -EUCLEAN;
 	ret = decode_ref(&record->fs, super, &slot->fs);
@@ -306,6 +307,7 @@ size_t cdx_record_encode(const struct cdx_record *record, const struct cdx_super
 	slot->orphans = put64(record->orphans);
 	slot->limbo_grains = put64(record->limbo_grains);
 	slot->staged_blocks = put64(record->staged_blocks);
+	slot->trimmed = put64(record->trimmed);
 	cdx_ref_encode(&slot->fs, &record->fs);
 	cdx_ref_encode(&slot->space, &record->space);
 	cdx_ref_encode(&slot->limbo, &record->limbo);

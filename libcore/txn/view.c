@@ -21,6 +21,7 @@ int cdx_view_reset(struct cdx_txn *txn)
 
 int cdx_view_adopt(struct cdx_txn *txn, const union cdx_slot *slot)
 {
+	uint64_t trimmed = txn->committed.trimmed;
 	int ret;
 
 	/* Looking does not make this handle forget that it made this commit durable. */
@@ -29,6 +30,8 @@ int cdx_view_adopt(struct cdx_txn *txn, const union cdx_slot *slot)
 	txn->working = CDX_WORKING_STALE;
 	ret = cdx_record_decode(&txn->committed, txn->super, &slot->commit);
 	txn->seen = ret ? CDX_SEEN_NOTHING : CDX_SEEN_SLOT;
+	if (txn->committed.trimmed != trimmed)
+		cdx_pmem_forget_backing(&txn->device->pm);
 	return ret ? ret : cdx_view_reset(txn);
 }
 

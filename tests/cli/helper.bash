@@ -26,7 +26,7 @@ make_image() {
     local size=${1:-16M}
 
     dd if=/dev/zero bs="$size" count=1 status=none | tr '\0' '\245' >image
-    mkfs.cowdax --quiet image "${@:2}"
+    mkfs.cowdax --quiet -K image "${@:2}"
 }
 
 # complains STATUS TEXT COMMAND…: it exits with STATUS, its message on stderr has

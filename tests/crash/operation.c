@@ -347,6 +347,13 @@ static int drain(struct cowdax *fs)
 	return cdx_txn_drain_all(&fs->txn, &blocked, &operation_error);
 }
 
+static int trim_zero(struct cowdax *fs)
+{
+	struct cowdax_trimmed trimmed = {0};
+
+	return cowdax_trim(fs, true, NULL, NULL, &trimmed, &operation_error);
+}
+
 /* ---- mkfs ---------------------------------------------------------------------------------------- */
 
 static int make_again(struct cowdax_error *error)
@@ -415,6 +422,7 @@ const struct operation operations[] = {
 	{"batch", .run = batch},
 	{"abort", .run = abort_batch},
 	{"drain", .run = drain, .chained = true},
+	{"trim-zero", .run = trim_zero},
 	{"mkfs-again", .remake = make_again},
 	{"mkfs-anew", .remake = make_anew},
 	{"mkfs-smaller", .remake = make_smaller},

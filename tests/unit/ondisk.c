@@ -102,6 +102,10 @@ TEST("FORMAT 4: the commit record's bytes, its lists and its seeded checksum")
 		.inodes = 3,
 		.free_grains = 0x0a0b0c,
 		.next_nonce = 9,
+		.orphans = 4,
+		.limbo_grains = 6,
+		.staged_blocks = 7,
+		.trimmed = 5,
 		.fs = {0x111, 0xc0ffee, 1},
 		.space = {0x222, 0x01020304, 3},
 		.pool = {pool, 1, 1, 0x20},
@@ -125,7 +129,11 @@ TEST("FORMAT 4: the commit record's bytes, its lists and its seeded checksum")
 	expect_bytes(&slot, 80, "22 02 00 00 00 00 00 00 04 03 02 01 03 00 00 00");
 	expect_zeros(&slot, 96, 144);				/* limbo, staging, snapshots */
 	expect_bytes(&slot, 144, "00 00 00 40 00 00 00 00");	/* size */
-	expect_zeros(&slot, 152, 192);				/* reserved */
+	expect_bytes(&slot, 152, "04 00 00 00 00 00 00 00");	/* orphans */
+	expect_bytes(&slot, 160, "06 00 00 00 00 00 00 00");	/* limbo grains */
+	expect_bytes(&slot, 168, "07 00 00 00 00 00 00 00");	/* staged blocks */
+	expect_bytes(&slot, 176, "05 00 00 00 00 00 00 00");	/* trimmed */
+	expect_zeros(&slot, 184, 192);				/* reserved */
 	expect_bytes(&slot, 192, "00 10 00 00 00 00 00 00 20 00 00 00 00 00 00 00");
 	expect_bytes(&slot, 208, "00 20 00 00 00 00 00 00 08 00 00 00 00 00 00 00");
 	expect_bytes(&slot, 224, "06 00 00 00 00 00 00 00 00 30 00 00 00 00 00 00 05 00 00 00 01 00 00 00");
