@@ -11,9 +11,10 @@
 #include "base/crc32c.h"
 #include "base/err.h"
 
+/* Of numbers that are not below a least one. */
 static bool power_of_two(uint64_t value)
 {
-	return value && !(value & (value - 1));
+	return !(value & (value - 1));
 }
 
 int cdx_super_derive(struct cdx_super *super)

@@ -213,6 +213,20 @@ load helper
     run ! cmp -s image image3
 }
 
+@test "the seed of a reproducible image is the 64-bit FNV-1a of its UUID and time" {
+    export SOURCE_DATE_EPOCH=1700000000
+    mkfs.cowdax -q -U 01234567-89ab-cdef-0123-456789abcdef image 16M
+    # shellcheck disable=SC2016 # meant for perl
+    expected=$(perl -e '
+        use integer;
+        my $hash = 0xcbf29ce484222325;
+        for my $byte (unpack "C*", pack "H32 Q<", "0123456789abcdef0123456789abcdef", 1700000000) {
+            $hash = ($hash ^ $byte) * 0x100000001b3;
+        }
+        print unpack "H16", pack "Q<", $hash')
+    [ "$(od -An -tx1 -j72 -N8 image | tr -d ' ')" = "$expected" ]
+}
+
 @test "otherwise two images differ" {
     mkfs.cowdax -q image 16M
     mkfs.cowdax -q image2 16M

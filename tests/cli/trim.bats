@@ -44,6 +44,9 @@ kibibytes() {
     for i in {1..40}; do
         cowdax-rm image "/a secret of mine $i"
     done
+    for i in {1..150}; do
+        echo "mkdir /kept$i"
+    done | cowdax-batch image
     [ "$(secrets)" -gt 0 ]
     before=$(kibibytes)
     cowdax-trim --zero image

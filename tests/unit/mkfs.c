@@ -203,6 +203,49 @@ TEST("a superblock is not believed about more than there is")
 	CHECK(strstr(error.text, "truncated"));
 }
 
+static int check(const char *path, bool backup_super, bool *clean)
+{
+	struct cowdax_check_options options = {.backup_super = backup_super};
+	struct cowdax_check_summary summary;
+	int ret = cowdax_check(path, &options, &summary, NULL);
+
+	*clean = !ret && summary.clean;
+	return ret;
+}
+
+TEST("the checker believes the superblock; the backup where that is lost, or where it is asked to")
+{
+	const char *path = make(6 << 20, 0, 0);
+	struct cdx_disk_super disk, whole;
+	struct cdx_super super;
+	bool clean;
+
+	get(path, 0, &whole, sizeof(whole));
+	CHECK_EQUAL(check(path, false, &clean), 0);
+	CHECK(clean);
+	CHECK_EQUAL(check(path, true, &clean), 0);
+	CHECK(clean);
+	/* The backup is of another life. */
+	CHECK_EQUAL(cdx_super_decode(&super, &whole, path, NULL), 0);
+	super.seed++;
+	cdx_super_encode(&super, &disk);
+	put(path, (6 << 20) - 4096, &disk, sizeof(disk));
+	CHECK_EQUAL(check(path, false, &clean), 0);
+	CHECK(!clean);
+	CHECK_EQUAL(check(path, true, &clean), -EUCLEAN);
+	put(path, (6 << 20) - 4096, &whole, sizeof(whole));
+	/* The superblock is of a version to come: not lost. */
+	super.seed--;
+	super.incompat = 1;
+	cdx_super_encode(&super, &disk);
+	put(path, 0, &disk, sizeof(disk));
+	CHECK_EQUAL(check(path, false, &clean), -ENOTSUP);
+	CHECK_EQUAL(check(path, true, &clean), 0);
+	lose(path, 0, 4096);
+	CHECK_EQUAL(check(path, false, &clean), 0);
+	CHECK(!clean);
+}
+
 /* ---- a superblock that is not the slots' ----------------------------------------------------- */
 
 /* Nothing at all is stored by who opens @path to write, and fails. */
