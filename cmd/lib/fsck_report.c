@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the checker found, for people or as JSON Lines: stable codes, one line a problem. */
 #include "fsck_report.h"
 
 #include <inttypes.h>

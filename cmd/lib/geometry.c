@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The facts about an image, as cowdax-info and mkfs.cowdax print them: one list of keys for both. */
 #include "geometry.h"
 
 #include <inttypes.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What tells one new filesystem from the next: UUID, time and seed; the same from the same input (L8). */
 #include "identity.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The attributes of an inode, as cowdax-stat and cowdax-ls print them: integers in JSON, quoted names for people. */
 #include "inode_print.h"
 
 #include <ctype.h>

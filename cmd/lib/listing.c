@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The entries of one directory, sorted by the bytes of their names: the tree has them in the order of their hashes. */
 #include "listing.h"
 
 #include <errno.h>

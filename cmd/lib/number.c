@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Numbers of bytes, as people write and read them: 1024-based units, no overflow unnoticed. */
 #include "number.h"
 
 #include <ctype.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The report of a command: the two maps of every step (DESIGN's heart, seen), and the sums. */
+/* The report of a command: the two maps of every step (ARCHITECTURE 1), and the sums. */
 #include "report.h"
 
 #include <inttypes.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A line split into words, quoted as for a POSIX shell; nothing is expanded. */
 #include "shell_words.h"
 
 #include <errno.h>

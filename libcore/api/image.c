@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* The frame of every public function: opening, looking under a view, changing in a transaction that makes room (R7, R17). */
 #include "api/image.h"
 
 #include <inttypes.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* CRC32C as doc/FORMAT defines it: the processor's instruction where there is one, else bit by bit. */
 #include "base/crc32c.h"
 
 #include <string.h>

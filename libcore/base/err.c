@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* Errors as sentences in a structure of the caller: "WHAT: reason". */
 #include "base/err.h"
 
 #include <stdarg.h>

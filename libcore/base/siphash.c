@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* SipHash-2-4 (Aumasson and Bernstein, 2012), the hash of names: FORMAT 9.2. */
 #include "base/siphash.h"
 
 #include <string.h>

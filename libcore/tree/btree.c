@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/* The one B+tree (FORMAT 6): descents that trust nothing (R20), and changes along a path that was shadowed first (I2). */
 #include "tree/btree.h"
 
 const struct cdx_key cdx_key_infinite = {{UINT64_MAX, UINT64_MAX, UINT64_MAX}};

@@ -6,7 +6,7 @@
 #include "draw.h"
 
 /*
- * The law (DESIGN: clean means usable).  An image that the checker calls clean lets every
+ * The first law (ARCHITECTURE 7): clean means usable.  An image that the checker calls clean lets every
  * operation work and stays clean.  One that it does not: each operation works or fails
  * with an error that says why, in bounded time, and makes nothing worse.  @image is
  * stored at @path and worked on as @draw says.  NULL, or a sentence: what broke it.
