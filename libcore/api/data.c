@@ -53,6 +53,7 @@ static int write_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
 				     args->result);
 	if (!ret)
 		ret = cdx_inode_store(&fs->txn, &inode);
+	cdx_image_claim_promised(fs);
 	args->result->inode = args->inode;
 	args->result->offset = args->offset;
 	args->result->length = args->length;
@@ -137,6 +138,8 @@ static int fallocate_op(struct cowdax *fs, void *arg, struct cowdax_error *error
 					 args->keep_size, fs->scratch, args->result);
 	if (!ret)
 		ret = cdx_inode_store(&fs->txn, &inode);
+	if (args->mode == COWDAX_FALLOCATE_ZERO || args->mode == COWDAX_FALLOCATE_UNWRITTEN)
+		cdx_image_claim_promised(fs);
 	args->result->inode = args->inode;
 	args->result->offset = args->offset;
 	args->result->length = args->length;

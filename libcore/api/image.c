@@ -292,6 +292,12 @@ int cdx_image_check_range(struct cowdax *fs, uint64_t inode, uint64_t offset, ui
 	return -EINPROGRESS;
 }
 
+void cdx_image_claim_promised(struct cowdax *fs)
+{
+	if (!fs->explicit_txn && !fs->txn.took_data)
+		fs->txn.claim = CDX_CLAIM_KEPT;
+}
+
 /*
  * Begin; if there are orphans, take a piece of them apart first.  That is not this
  * caller's work: what goes wrong with it goes wrong for whoever comes next, too.

@@ -50,6 +50,11 @@ int cdx_image_change(struct cowdax *fs, cdx_image_op *op, void *args, struct cow
  * run again when the range is free.  COWDAX_TO_END as length for all that follows.
  */
 int cdx_image_check_range(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t length);
+/*
+ * The operation has taken no space for data: what else it takes was set aside when its
+ * blocks were preallocated, and may be drawn upon.  Not so among other changes.
+ */
+void cdx_image_claim_promised(struct cowdax *fs);
 /* Lock a range for a long write, before its first transaction. */
 int cdx_image_lock_range(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t length,
 			 struct cowdax_error *error);

@@ -14,7 +14,7 @@ int cdx_long_begin(struct cowdax *fs, const struct cdx_target *target, uint64_t 
 					   all ? COWDAX_TO_END : length, error);
 	if (ret)
 		return ret;
-	ret = cdx_stage_open(&fs->stage, &fs->txn, target->offset, fs->scratch, error);
+	ret = cdx_stage_open(&fs->stage, &fs->txn, target->inode, target->offset, fs->scratch, error);
 	if (ret)
 		cdx_range_unlock(&fs->device, &fs->range);
 	return ret;

@@ -60,6 +60,8 @@ static int short_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
 		ret = write_buffers(fs, stream, &inode, error);
 	if (!ret)
 		ret = cdx_source_check(&stream->source, stream->target.path, error);
+	if (!ret && stream->target.inode == inode.number && stream->source.taken)
+		cdx_image_claim_promised(fs);
 	return ret ? ret : cdx_target_store(fs, &stream->target, &inode, stream->result);
 }
 

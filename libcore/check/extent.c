@@ -83,6 +83,10 @@ static int judge_extent(struct cdx_check *ck, const struct holder *holder,
 			      ck->super.blocks);
 	} else {
 		*good = true;
+		if (extent->flags & CDX_EXTENT_UNWRITTEN) {
+			ck->trees->unwritten_blocks += extent->count;
+			ck->trees->unwritten_extents++;
+		}
 		ret = cdx_refs_add(&ck->trees->refs, CDX_REF_DATA, extent->disk_block << shift,
 				   extent->count, holder->owner);
 		return ret ? ret : note_data(ck, holder, extent);

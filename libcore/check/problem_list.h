@@ -179,6 +179,8 @@ P(SPACE_LARGEST, "space-largest", ERROR, 5,
   "the largest free run below is wrong", "largest free run is wrong")
 P(FREE_GRAINS, "free-grains", ERROR, 5,
   "the count of free space is wrong", "a free grain too many on record")
+P(UNWRITTEN_COUNT, "unwritten-count", ERROR, 5,
+  "the count of what is preallocated is wrong", "an unwritten block too many on record")
 P(REFCOUNT_LOW, "refcount-low", ERROR, 5,
   "a reference count is below the pointers", "shared node of count 1")
 P(REFCOUNT_HIGH, "refcount-high", ERROR, 5,

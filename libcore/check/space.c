@@ -157,6 +157,23 @@ static int walk_space(struct cdx_check *ck, struct runs *runs)
 	return 0;
 }
 
+/* What writing to preallocated blocks is promised hangs on these. */
+static void judge_unwritten(struct cdx_check *ck)
+{
+	const struct { uint64_t found, expected; } counts[] = {
+		{get64(ck->record.unwritten_blocks), ck->trees->unwritten_blocks},
+		{get64(ck->record.unwritten_extents), ck->trees->unwritten_extents},
+	};
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		if (ck->trees->pointers_incomplete || counts[i].found == counts[i].expected)
+			continue;
+		cdx_report(ck, CDX_P_UNWRITTEN_COUNT, &(struct cdx_finding){
+			.compared = true, .found = counts[i].found, .expected = counts[i].expected});
+		return;
+	}
+}
+
 /* ---- the counts ------------------------------------------------------------------ */
 
 /* Findings of one kind about neighbouring grains are reported as one. */
@@ -299,6 +316,7 @@ int cdx_check_space(struct cdx_check *ck)
 	if (!ret)
 		ret = cdx_refs_sort(&ck->trees->refs);
 	if (!ret) {
+		judge_unwritten(ck);
 		compare_counts(ck, &runs);
 		progress(ck, ck->super.grains);
 	}

@@ -53,6 +53,7 @@ struct cdx_trees {
 	struct cdx_seen_table seen;
 	struct cdx_refs refs;		/* all pointers, to nodes, data and what is held */
 	unsigned char *buffers;		/* a node for each kind and level */
+	uint64_t unwritten_blocks, unwritten_extents;	/* seen in leaves and inodes */
 	bool pointers_incomplete;	/* some were not counted: their holder could not be used */
 	size_t lost;			/* nodes in CDX_SEEN_LOST */
 };

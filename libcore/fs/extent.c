@@ -2,6 +2,8 @@
 /* A file's extents, inline or in a tree: finding, cutting, mapping, joining what continues (FORMAT 8). */
 #include "fs/extent.h"
 
+#include "txn/promise.h"
+
 void cdx_extent_decode(struct cdx_extent *extent, const struct cdx_disk_extent *disk)
 {
 	*extent = (struct cdx_extent){
@@ -50,6 +52,7 @@ static struct cdx_pointer pointer_to(const struct cdx_txn *txn, const struct cdx
 
 	return (struct cdx_pointer){
 		.data = true,
+		.unwritten = extent->unwritten,
 		.start = extent->disk_block << shift,
 		.count = extent->count << shift,
 	};
@@ -60,6 +63,19 @@ static int drop_extent(struct cdx_txn *txn, const struct cdx_extent *extent)
 	struct cdx_pointer pointer = pointer_to(txn, extent);
 
 	return cdx_limbo_drop(txn, &pointer);
+}
+
+/* One extent has become two. */
+static void count_split(struct cdx_txn *txn, const struct cdx_extent *extent)
+{
+	if (extent->unwritten)
+		cdx_promise_add(txn, 0, 1);
+}
+
+/* Two have become one. */
+static int count_join(struct cdx_txn *txn, const struct cdx_extent *extent)
+{
+	return extent->unwritten ? cdx_promise_keep(txn, 0, 1) : 0;
 }
 
 static struct cdx_key block_key(uint64_t block)
@@ -172,6 +188,23 @@ int cdx_extents_find(struct cdx_txn *txn, struct cdx_extents *map, uint64_t bloc
 	return ret;
 }
 
+int cdx_extents_hold(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent)
+{
+	struct cdx_extent have;
+	bool shared = false;
+	int ret;
+
+	if (map->layout == CDX_LAYOUT_TREE)
+		ret = find_in_tree(txn, map, extent->file_block, &have, &shared);
+	else
+		ret = find_inline(map, extent->file_block, &have);
+	if (ret <= 0)
+		return ret;
+	return !shared && have.unwritten && have.file_block <= extent->file_block &&
+	       end_of(&have) >= end_of(extent) &&
+	       have.disk_block + (extent->file_block - have.file_block) == extent->disk_block;
+}
+
 /* ---- inline --------------------------------------------------------------------------- */
 
 static void inline_remove(struct cdx_extents *map, int index)
@@ -202,23 +235,25 @@ static int inline_to_tree(struct cdx_txn *txn, struct cdx_extents *map)
 }
 
 /* 1 when it went in, 0 when there is no room. */
-static int inline_insert(struct cdx_extents *map, const struct cdx_extent *new)
+static int inline_insert(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *new)
 {
 	struct cdx_extent extent = *new;
-	int at = 0;
+	int at = 0, ret = 0;
 
 	while (at < map->n_inline && map->inlined[at].file_block < extent.file_block)
 		at++;
 	if (at < map->n_inline && cdx_extent_continues(&extent, &map->inlined[at])) {
 		extent.count += map->inlined[at].count;
 		inline_remove(map, at);
+		ret = count_join(txn, &extent);
 	}
-	if (at && cdx_extent_continues(&map->inlined[at - 1], &extent)) {
+	if (!ret && at && cdx_extent_continues(&map->inlined[at - 1], &extent)) {
 		map->inlined[at - 1].count += extent.count;
-		return 1;
+		ret = count_join(txn, &extent);
+		return ret ? ret : 1;
 	}
-	if (map->n_inline == CDX_INLINE_EXTENTS)
-		return 0;
+	if (ret || map->n_inline == CDX_INLINE_EXTENTS)
+		return ret;
 	memmove(&map->inlined[at + 1], &map->inlined[at],
 		(size_t)(map->n_inline - at) * sizeof(map->inlined[0]));
 	map->inlined[at] = extent;
@@ -226,11 +261,21 @@ static int inline_insert(struct cdx_extents *map, const struct cdx_extent *new)
 	return 1;
 }
 
-/* -E2BIG when a piece is left over that has no room. */
-static int inline_cut(struct cdx_txn *txn, struct cdx_extents *map, uint64_t from, uint64_t to)
+/* Put back, beside the hole that a cut makes, what is not cut of an extent: there is room. */
+static void inline_keep(struct cdx_txn *txn, struct cdx_extents *map, int at, const struct cdx_extent *extent)
+{
+	memmove(&map->inlined[at + 1], &map->inlined[at],
+		(size_t)(map->n_inline - at) * sizeof(map->inlined[0]));
+	map->inlined[at] = *extent;
+	map->n_inline++;
+	count_split(txn, extent);
+}
+
+/* Take [from, to) out; with @drop the pointers go away.  -E2BIG when a piece is left over that has no room. */
+static int inline_cut(struct cdx_txn *txn, struct cdx_extents *map, uint64_t from, uint64_t to, bool drop)
 {
 	for (int i = 0; i < map->n_inline;) {
-		struct cdx_extent extent = map->inlined[i], gone = extent, after;
+		struct cdx_extent extent = map->inlined[i], gone = extent, rest;
 		int ret;
 
 		if (end_of(&extent) <= from || extent.file_block >= to) {
@@ -245,16 +290,15 @@ static int inline_cut(struct cdx_txn *txn, struct cdx_extents *map, uint64_t fro
 			gone.count = to - gone.file_block;
 		inline_remove(map, i);
 		if (extent.file_block < from) {
-			struct cdx_extent before = extent;
-
-			before.count = from - extent.file_block;
-			inline_insert(map, &before);
+			rest = extent;
+			rest.count = from - extent.file_block;
+			inline_keep(txn, map, i++, &rest);
 		}
 		if (end_of(&extent) > to) {
-			after = tail_of(&extent, to);
-			inline_insert(map, &after);
+			rest = tail_of(&extent, to);
+			inline_keep(txn, map, i++, &rest);
 		}
-		ret = drop_extent(txn, &gone);
+		ret = drop ? drop_extent(txn, &gone) : 0;
 		if (ret)
 			return ret;
 	}
@@ -287,6 +331,7 @@ static int split_at(struct cdx_tree *tree, uint64_t block)
 		return 0;
 	tail = tail_of(&extent, block);
 	extent.count -= tail.count;
+	count_split(tree->owner, &tail);
 	cdx_extent_encode(&extent, leaf_extent(&path, path.index[0]));
 	cdx_extent_encode(&tail, &disk);
 	path.index[0]++;
@@ -327,7 +372,7 @@ static int absorb_next_leaf(struct cdx_tree *tree, struct cdx_extent *extent)
 	if (ret)
 		return ret;
 	extent->count += next.count;
-	return 0;
+	return count_join(tree->owner, extent);
 }
 
 static int tree_insert(struct cdx_tree *tree, const struct cdx_extent *new)
@@ -360,6 +405,9 @@ static int tree_insert(struct cdx_tree *tree, const struct cdx_extent *new)
 		if (cdx_extent_continues(&extent, &neighbour)) {
 			extent.count += neighbour.count;
 			cdx_node_remove(path.node[0], (unsigned int)at, 1);
+			ret = count_join(tree->owner, &extent);
+			if (ret)
+				return ret;
 		}
 	}
 	if (at) {
@@ -369,7 +417,8 @@ static int tree_insert(struct cdx_tree *tree, const struct cdx_extent *new)
 		if (cdx_extent_continues(&neighbour, &extent)) {
 			neighbour.count += extent.count;
 			cdx_extent_encode(&neighbour, leaf_extent(&path, at - 1));
-			return cdx_path_repair(&path, tree);
+			ret = count_join(tree->owner, &neighbour);
+			return ret ? ret : cdx_path_repair(&path, tree);
 		}
 	}
 	cdx_extent_encode(&extent, &disk);
@@ -380,12 +429,13 @@ static int tree_insert(struct cdx_tree *tree, const struct cdx_extent *new)
 
 /*
  * The common small write: the range is just one extent of the same length, and
- * the new one does not continue a neighbour.  1 when done, 0 when not so.
+ * the new one does not continue a neighbour.  1 when done, with what was there in
+ * *old; 0 when not so.
  */
-static int tree_replace(struct cdx_txn *txn, struct cdx_tree *tree, const struct cdx_extent *new)
+static int tree_replace(struct cdx_tree *tree, const struct cdx_extent *new, struct cdx_extent *old)
 {
 	struct cdx_key key = block_key(new->file_block);
-	struct cdx_extent old, neighbour;
+	struct cdx_extent neighbour;
 	struct cdx_path path;
 	int ret, at;
 
@@ -395,8 +445,8 @@ static int tree_replace(struct cdx_txn *txn, struct cdx_tree *tree, const struct
 	if (ret || path.index[0] < 0)
 		return ret;
 	at = path.index[0];
-	cdx_extent_decode(&old, leaf_extent(&path, at));
-	if (old.file_block != new->file_block || old.count != new->count)
+	cdx_extent_decode(old, leaf_extent(&path, at));
+	if (old->file_block != new->file_block || old->count != new->count)
 		return 0;
 	if (!at && new->file_block)
 		return 0;	/* the neighbour before it is in another leaf */
@@ -413,8 +463,24 @@ static int tree_replace(struct cdx_txn *txn, struct cdx_tree *tree, const struct
 		return 0;
 	}
 	cdx_extent_encode(new, leaf_extent(&path, at));
-	ret = drop_extent(txn, &old);
-	return ret ? ret : 1;
+	return 1;
+}
+
+static int tree_set_written(struct cdx_tree *tree, const struct cdx_extent *extent)
+{
+	struct cdx_key key = block_key(extent->file_block);
+	struct cdx_extent old;
+	int ret;
+
+	ret = split_at(tree, extent->file_block);
+	if (!ret)
+		ret = split_at(tree, end_of(extent));
+	if (!ret)
+		ret = tree_replace(tree, extent, &old);
+	if (ret)
+		return ret < 0 ? ret : 0;
+	ret = cdx_tree_delete(tree, &key);
+	return ret ? ret : tree_insert(tree, extent);
 }
 
 /* ---- either -------------------------------------------------------------------------------- */
@@ -427,7 +493,7 @@ int cdx_extents_cut(struct cdx_txn *txn, struct cdx_extents *map, uint64_t from,
 	if (from >= to)
 		return 0;
 	if (map->layout == CDX_LAYOUT_INLINE) {
-		ret = inline_cut(txn, map, from, to);
+		ret = inline_cut(txn, map, from, to, true);
 		if (ret != -E2BIG)
 			return ret;
 		ret = inline_to_tree(txn, map);
@@ -442,19 +508,28 @@ int cdx_extents_cut(struct cdx_txn *txn, struct cdx_extents *map, uint64_t from,
 	return ret;
 }
 
-int cdx_extents_insert(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent)
+/* Put in an extent whose pointers are counted. */
+static int put(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent)
 {
 	struct cdx_tree tree = cdx_txn_extents(txn, &map->root);
 	int ret;
 
 	if (map->layout == CDX_LAYOUT_INLINE) {
-		if (inline_insert(map, extent))
-			return 0;
+		ret = inline_insert(txn, map, extent);
+		if (ret)
+			return ret < 0 ? ret : 0;
 		ret = inline_to_tree(txn, map);
 		if (ret)
 			return ret;
 	}
 	return tree_insert(&tree, extent);
+}
+
+int cdx_extents_insert(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent)
+{
+	if (extent->unwritten)
+		cdx_promise_add(txn, extent->count, 1);
+	return put(txn, map, extent);
 }
 
 int cdx_extents_remap(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent)
@@ -463,13 +538,39 @@ int cdx_extents_remap(struct cdx_txn *txn, struct cdx_extents *map, const struct
 
 	if (map->layout == CDX_LAYOUT_TREE) {
 		struct cdx_tree tree = cdx_txn_extents(txn, &map->root);
+		struct cdx_extent old;
 
-		ret = tree_replace(txn, &tree, extent);
+		ret = tree_replace(&tree, extent, &old);
+		if (ret > 0 && extent->unwritten)
+			cdx_promise_add(txn, extent->count, 1);
 		if (ret)
-			return ret < 0 ? ret : 0;
+			return ret < 0 ? ret : drop_extent(txn, &old);
 	}
 	ret = cdx_extents_cut(txn, map, extent->file_block, end_of(extent));
 	return ret ? ret : cdx_extents_insert(txn, map, extent);
+}
+
+static int set_written(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent)
+{
+	struct cdx_tree tree = cdx_txn_extents(txn, &map->root);
+	int ret;
+
+	if (map->layout == CDX_LAYOUT_INLINE) {
+		ret = inline_cut(txn, map, extent->file_block, end_of(extent), false);
+		if (ret != -E2BIG)
+			return ret ? ret : put(txn, map, extent);
+		ret = inline_to_tree(txn, map);
+		if (ret)
+			return ret;
+	}
+	return tree_set_written(&tree, extent);
+}
+
+int cdx_extents_set_written(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent)
+{
+	int ret = set_written(txn, map, extent);
+
+	return ret ? ret : cdx_promise_keep(txn, extent->count, 1);
 }
 
 int cdx_extents_clone(struct cdx_txn *txn, struct cdx_extents *to, struct cdx_extents *from)
@@ -483,6 +584,8 @@ int cdx_extents_clone(struct cdx_txn *txn, struct cdx_extents *to, struct cdx_ex
 			struct cdx_pointer pointer = pointer_to(txn, &from->inlined[i]);
 
 			ret = cdx_space_share(&txn->space, pointer.start, pointer.count);
+			if (pointer.unwritten)
+				cdx_promise_add(txn, from->inlined[i].count, 1);
 		}
 	}
 	if (!ret)

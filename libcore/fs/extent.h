@@ -36,6 +36,10 @@ int cdx_extents_remap(struct cdx_txn *txn, struct cdx_extents *map, const struct
  * map and little space each such node is better worth a transaction of its own.
  */
 int cdx_extents_own(struct cdx_txn *txn, struct cdx_extents *map, uint64_t block);
+/* [file_block, + count) lies in one unwritten extent and has been filled in place: mapped from now on. */
+int cdx_extents_set_written(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent);
+/* Whether the map has just these blocks there, unwritten, by a path that is not shared: 1, 0 or -errno. */
+int cdx_extents_hold(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent);
 /* Make @to the same as @from, every pointer counted: constant time. */
 int cdx_extents_clone(struct cdx_txn *txn, struct cdx_extents *to, struct cdx_extents *from);
 /* Whether @next goes on where @extent ends, so that they must be one. */

@@ -116,7 +116,7 @@ static int zero_turn(struct cdx_iter *it, unsigned char *block)
 	uint64_t from = it->step.offset - map->offset, to = from + it->step.length;
 	int ret;
 
-	if (!(map->flags & COWDAX_IOMAP_NEW))
+	if (!(map->flags & COWDAX_IOMAP_NEW) || map->type != COWDAX_MAPPED)
 		return 0;
 	ret = fill_edges(it, block, from, to);
 	if (ret)
@@ -130,37 +130,20 @@ static int zero_turn(struct cdx_iter *it, unsigned char *block)
 }
 
 /* Make [from, to), a part of one block, read as zeros. */
-static int zero_part(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t from, uint64_t to, void *scratch,
-		     struct cowdax_result *result)
+static int zero_part(struct cdx_txn *txn, struct cdx_inode *inode, const struct cdx_iomap_ops *ops,
+		     uint64_t from, uint64_t to, void *scratch, struct cowdax_result *result)
 {
 	struct cdx_iter it;
 	int ret;
 
-	cdx_iter_start(&it, txn, inode, &cdx_iomap_zero, from, to - from, result);
+	if (from >= to)
+		return 0;
+	cdx_iter_start(&it, txn, inode, ops, from, to - from, result);
 	while ((ret = cdx_iter_next(&it)) > 0) {
 		ret = zero_turn(&it, scratch);
 		if (ret)
 			return ret;
 	}
-	return ret;
-}
-
-/* Make the partial blocks at both ends of [from, to) read as zeros, and tell which blocks are whole. */
-static int zero_ends(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t from, uint64_t to, void *scratch,
-		     struct cowdax_result *result, uint64_t *first, uint64_t *last)
-{
-	int ret = 0;
-
-	*first = round_up(txn, from);
-	*last = round_down(txn, to);
-	if (*first > *last) {
-		*last = *first;
-		return zero_part(txn, inode, from, to, scratch, result);
-	}
-	if (from < *first)
-		ret = zero_part(txn, inode, from, *first, scratch, result);
-	if (!ret && *last < to)
-		ret = zero_part(txn, inode, *last, to, scratch, result);
 	return ret;
 }
 
@@ -181,7 +164,7 @@ int cdx_file_truncate(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t siz
 		ret = cut(txn, inode, end, CDX_MAX_FILE);
 		/* Bytes past the end are zeros, always. */
 		if (!ret && size < end)
-			ret = zero_part(txn, inode, size, end, scratch, result);
+			ret = zero_part(txn, inode, &cdx_iomap_zero, size, end, scratch, result);
 	}
 	if (ret)
 		return ret;
@@ -204,13 +187,26 @@ static int run_without_data(struct cdx_txn *txn, struct cdx_inode *inode, const 
 	return ret;
 }
 
+/* The whole blocks of [from, to): [*first, *last), which for a part of one block is empty and lies at @to. */
+static void whole_blocks(const struct cdx_txn *txn, uint64_t from, uint64_t to, uint64_t *first, uint64_t *last)
+{
+	*first = round_up(txn, from);
+	*last = round_down(txn, to);
+	if (*first > *last)
+		*first = *last = to;
+}
+
 static int punch(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t from, uint64_t to, void *scratch,
 		 struct cowdax_result *result)
 {
 	uint64_t first, last;
-	int ret = zero_ends(txn, inode, from, to, scratch, result, &first, &last);
+	int ret;
 
-	return ret ? ret : cut(txn, inode, first, last);
+	whole_blocks(txn, from, to, &first, &last);
+	ret = zero_part(txn, inode, &cdx_iomap_zero, from, first, scratch, result);
+	if (!ret && first < last)
+		ret = cut(txn, inode, first, last);
+	return ret ? ret : zero_part(txn, inode, &cdx_iomap_zero, last, to, scratch, result);
 }
 
 /* Like XFS: partial blocks in holes become allocated too, as the whole ones do. */
@@ -220,13 +216,11 @@ static int zero(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t from, uin
 	uint64_t first, last;
 	int ret;
 
-	ret = zero_ends(txn, inode, from, to, scratch, result, &first, &last);
+	whole_blocks(txn, from, to, &first, &last);
+	ret = zero_part(txn, inode, &cdx_iomap_clear, from, first, scratch, result);
 	if (!ret && first < last)
 		ret = run_without_data(txn, inode, &cdx_iomap_replace, first, last, result);
-	if (!ret)
-		ret = run_without_data(txn, inode, &cdx_iomap_reserve, round_down(txn, from),
-				       round_up(txn, to), result);
-	return ret;
+	return ret ? ret : zero_part(txn, inode, &cdx_iomap_clear, last, to, scratch, result);
 }
 
 static int copy_turn(struct cdx_iter *it)

@@ -58,6 +58,24 @@ int cdx_iomap_lookup(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t offs
 	return 0;
 }
 
+int cdx_iomap_find_own(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t offset, uint64_t end,
+		       struct cowdax_iomap *map)
+{
+	if (!txn->record.unwritten_extents)
+		return 0;
+	for (; offset < end; offset = cdx_iomap_end(map)) {
+		int ret = cdx_iomap_lookup(txn, inode, offset, end, false, map);
+
+		if (!ret && map->type == COWDAX_UNWRITTEN)
+			ret = cdx_iomap_lookup(txn, inode, offset, end, true, map);
+		if (ret)
+			return ret;
+		if (map->type == COWDAX_UNWRITTEN && !(map->flags & COWDAX_IOMAP_SHARED))
+			return 1;
+	}
+	return 0;
+}
+
 int cdx_iomap_probe(struct cdx_txn *txn, const struct cdx_inode *inode, const struct cowdax_iomap *map,
 		    uint64_t offset, uint64_t length)
 {
@@ -96,7 +114,8 @@ static int allocate(struct cdx_iter *it, uint64_t blocks, enum cowdax_iomap_type
 	int ret;
 
 	if (!it->run.count) {
-		uint64_t want = (round_up(it, it->end) - round_down(it, it->position)) >> block_shift(it);
+		uint64_t end = least(round_up(it, it->end), it->own.length ? it->own.offset : UINT64_MAX);
+		uint64_t want = (end - round_down(it, it->position)) >> block_shift(it);
 
 		/* A whole write is allocated together, so that it lies together. */
 		if (want < blocks || it->ops != &cdx_iomap_write)
@@ -121,22 +140,26 @@ static int flush_pending(struct cdx_iter *it)
 {
 	int ret = 0;
 
-	if (it->pending.count)
+	if (it->pending.count && it->pending_in_place)
+		ret = cdx_extents_set_written(it->txn, &it->inode->extents, &it->pending);
+	else if (it->pending.count)
 		ret = cdx_extents_remap(it->txn, &it->inode->extents, &it->pending);
 	it->pending.count = 0;
 	return ret;
 }
 
-static int map_extent(struct cdx_iter *it, const struct cdx_extent *extent)
+static int map_extent(struct cdx_iter *it, const struct cdx_extent *extent, bool in_place)
 {
 	int ret;
 
-	if (it->pending.count && cdx_extent_continues(&it->pending, extent)) {
+	if (it->pending.count && it->pending_in_place == in_place &&
+	    cdx_extent_continues(&it->pending, extent)) {
 		it->pending.count += extent->count;
 		return 0;
 	}
 	ret = flush_pending(it);
 	it->pending = *extent;
+	it->pending_in_place = in_place;
 	return ret;
 }
 
@@ -163,10 +186,41 @@ static int end_allocated(struct cdx_iter *it)
 	extent = covered(it);
 	it->run.start += extent.count;
 	it->run.count -= extent.count;
-	return map_extent(it, &extent);
+	return map_extent(it, &extent, false);
 }
 
 /* ---- the operations --------------------------------------------------------------------------- */
+
+/*
+ * Whether the position lies in unwritten blocks that are the file's alone: 1, 0 or
+ * -errno.  They are looked up once for all turns up to their end.
+ */
+static int in_own(struct cdx_iter *it)
+{
+	int ret = 0;
+
+	if (it->position < it->own.offset)
+		return 0;
+	if (it->position >= cdx_iomap_end(&it->own))
+		ret = cdx_iomap_find_own(it->txn, it->inode, it->position, it->end, &it->own);
+	else
+		return 1;
+	if (ret == 0)	/* none up to the end */
+		it->own = (struct cowdax_iomap){.offset = round_up(it, it->end), .length = block_size(it)};
+	return ret < 0 ? ret : it->position >= it->own.offset;
+}
+
+/* Let the destination be the file's own blocks from the position's on, up to @end. */
+static void take_own(struct cdx_iter *it, uint64_t end, enum cowdax_iomap_type type)
+{
+	struct cowdax_iomap *map = &it->step.destination;
+
+	*map = it->own;
+	map->offset = round_down(it, it->position);
+	map->length = least(end, cdx_iomap_end(&it->own)) - map->offset;
+	map->address += map->offset - it->own.offset;
+	map->type = type;
+}
 
 /*
  * Whole blocks need no source.  A partial block, the first or the last, is a
@@ -174,17 +228,41 @@ static int end_allocated(struct cdx_iter *it)
  */
 static int begin_write(struct cdx_iter *it)
 {
-	uint64_t block = round_down(it, it->position);
-	uint64_t whole = round_down(it, it->end) - block;
-	int ret;
+	uint64_t block = round_down(it, it->position), end, whole;
+	int own = in_own(it);
 
-	if (block < it->position || whole == 0) {
-		ret = allocate(it, 1, COWDAX_MAPPED);
+	if (own < 0)
+		return own;
+	end = own ? it->end : least(it->end, it->own.offset);
+	whole = round_down(it, end) - block;
+	if (block == it->position && whole && own) {
+		take_own(it, block + whole, COWDAX_MAPPED);
+	} else if (block == it->position && whole) {
+		return allocate(it, whole >> block_shift(it), COWDAX_MAPPED);
+	} else if (own) {
+		take_own(it, block + block_size(it), COWDAX_MAPPED);
+		it->step.source = it->step.destination;
+		it->step.source.type = COWDAX_UNWRITTEN;
+		it->step.has_source = true;
+		it->result->source_lookups++;
+	} else {
+		int ret = allocate(it, 1, COWDAX_MAPPED);
+
 		return ret ? ret : find_source(it, block + block_size(it), false);
 	}
-	return allocate(it, whole >> block_shift(it), COWDAX_MAPPED);
+	return 0;
 }
-const struct cdx_iomap_ops cdx_iomap_write = {begin_write, end_allocated};
+
+static int end_write(struct cdx_iter *it)
+{
+	struct cdx_extent extent;
+
+	if (it->step.destination.flags & COWDAX_IOMAP_NEW)
+		return end_allocated(it);
+	extent = covered(it);
+	return map_extent(it, &extent, true);
+}
+const struct cdx_iomap_ops cdx_iomap_write = {begin_write, end_write};
 
 /* What is not mapped reads as zeros already; what is, gets a copy with the rest of its blocks. */
 static int begin_zero(struct cdx_iter *it)
@@ -199,6 +277,16 @@ static int begin_zero(struct cdx_iter *it)
 	return allocate(it, it->step.source.length >> block_shift(it), COWDAX_MAPPED);
 }
 const struct cdx_iomap_ops cdx_iomap_zero = {begin_zero, end_allocated};
+
+static int begin_clear(struct cdx_iter *it)
+{
+	int ret = begin_zero(it);
+
+	if (ret || it->step.source.type != COWDAX_HOLE)
+		return ret;
+	return allocate(it, it->step.source.length >> block_shift(it), COWDAX_UNWRITTEN);
+}
+const struct cdx_iomap_ops cdx_iomap_clear = {begin_clear, end_allocated};
 
 /* Holes stay holes, private blocks stay where they are. */
 static int begin_unshare(struct cdx_iter *it)
@@ -226,7 +314,15 @@ const struct cdx_iomap_ops cdx_iomap_reserve = {begin_reserve, end_allocated};
 
 static int begin_replace(struct cdx_iter *it)
 {
-	return allocate(it, (it->end - it->position) >> block_shift(it), COWDAX_UNWRITTEN);
+	int own = in_own(it);
+
+	if (own < 0)
+		return own;
+	if (!own)
+		return allocate(it, (least(it->end, it->own.offset) - it->position) >> block_shift(it),
+				COWDAX_UNWRITTEN);
+	take_own(it, it->end, COWDAX_UNWRITTEN);
+	return 0;
 }
 const struct cdx_iomap_ops cdx_iomap_replace = {begin_replace, end_allocated};
 
@@ -266,7 +362,7 @@ static int end_reflink(struct cdx_iter *it)
 	if (ret)
 		return ret;
 	it->result->bytes_shared += it->step.length;
-	return map_extent(it, &extent);
+	return map_extent(it, &extent, false);
 }
 const struct cdx_iomap_ops cdx_iomap_reflink = {begin_reflink, end_reflink};
 

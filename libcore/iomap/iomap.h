@@ -35,16 +35,19 @@ struct cdx_iter {
 	struct cowdax_step step;		/* this turn */
 	bool running;
 	unsigned int turns;
+	struct cowdax_iomap own;		/* the next unwritten blocks that are the file's alone */
 	struct cdx_run run;			/* blocks allocated and not yet used */
 	struct cdx_extent pending;		/* mapped and not yet in the inode; count 0: none */
+	bool pending_in_place;			/* and it was there, unwritten */
 };
 
 /* The operations that the iterator knows, each a pair of begin and end. */
-extern const struct cdx_iomap_ops cdx_iomap_write;	/* new blocks; source only for partial ones */
+extern const struct cdx_iomap_ops cdx_iomap_write;	/* new blocks, or unwritten ones in place; source only for partial ones */
 extern const struct cdx_iomap_ops cdx_iomap_zero;	/* new blocks where something is mapped */
+extern const struct cdx_iomap_ops cdx_iomap_clear;	/* the same, and unwritten blocks in holes */
 extern const struct cdx_iomap_ops cdx_iomap_unshare;	/* new blocks where the old are shared */
 extern const struct cdx_iomap_ops cdx_iomap_reserve;	/* unwritten blocks in holes */
-extern const struct cdx_iomap_ops cdx_iomap_replace;	/* unwritten blocks everywhere */
+extern const struct cdx_iomap_ops cdx_iomap_replace;	/* unwritten blocks everywhere: those there are stay */
 extern const struct cdx_iomap_ops cdx_iomap_reflink;	/* the other file's blocks */
 
 void cdx_iter_start(struct cdx_iter *it, struct cdx_txn *txn, struct cdx_inode *inode,
@@ -61,6 +64,14 @@ int cdx_iter_next(struct cdx_iter *it);
  * SHARED is not worked out. */
 int cdx_iomap_lookup(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t offset, uint64_t end,
 		     bool want_shared, struct cowdax_iomap *map);
+
+/*
+ * The first unwritten blocks in [offset, end) that are the file's alone: 1, 0 or -errno.
+ * Every image that anybody can see reads zeros there, whatever they hold: bytes can be
+ * stored to them at once, and the commit that says that they are written shows them.
+ */
+int cdx_iomap_find_own(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t offset, uint64_t end,
+		       struct cowdax_iomap *map);
 
 /* Read [offset, offset + length) of @inode's bytes, which lie in the mapped @map.
  * -EIO where the media fails, noted in the transaction. */

@@ -200,12 +200,14 @@ static uint64_t blocks_up_to(const struct cdx_stage *stage, uint64_t end)
 
 /* ---- opening and closing ------------------------------------------------------------------ */
 
-int cdx_stage_open(struct cdx_stage *stage, struct cdx_txn *txn, uint64_t start, void *scratch,
+int cdx_stage_open(struct cdx_stage *stage, struct cdx_txn *txn, uint64_t inode, uint64_t start, void *scratch,
 		   struct cowdax_error *error)
 {
 	int ret = -EAGAIN;
 
-	*stage = (struct cdx_stage){.txn = txn, .start = start, .position = start, .scratch = scratch};
+	*stage = (struct cdx_stage){
+		.txn = txn, .inode = inode, .start = start, .position = start, .scratch = scratch,
+	};
 	for (stage->lane = 0; stage->lane <= CDX_MAX_LANE; stage->lane++) {
 		ret = cdx_device_lock(txn->device, txn->device->lock.lanes + stage->lane, 1, true, false);
 		if (ret != -EAGAIN)
@@ -272,8 +274,45 @@ static int open_map(struct cdx_stage *stage, struct cdx_extents *map)
 	return cdx_tree_insert(&stage->txn->staging, &entry, sizeof(entry));
 }
 
-static int allocate_runs(struct cdx_stage *stage, struct cdx_extents *map, uint64_t blocks,
-			 struct piece *piece)
+int cdx_stage_mark(struct cdx_stage *stage)
+{
+	struct cdx_extents map;
+	int ret = open_map(stage, &map);
+
+	if (!ret && !stage->nonce)
+		stage->nonce = stage->txn->record.next_nonce++;
+	return ret;
+}
+
+/*
+ * Blocks for [file_block, + blocks): those that the file has there, unwritten and its
+ * own, get the lane as a second pointer, so that nobody else stores to them or uses
+ * them again; up to the next such, new ones.
+ */
+static int find_run(struct cdx_stage *stage, struct cdx_inode *inode, uint64_t file_block, uint64_t blocks,
+		    struct cdx_run *run)
+{
+	struct cdx_txn *txn = stage->txn;
+	unsigned int shift = block_shift(stage), grains = txn->super->grains_per_block_shift;
+	struct cowdax_iomap own;
+	int ret = 0;
+
+	if (inode)
+		ret = cdx_iomap_find_own(txn, inode, file_block << shift, (file_block + blocks) << shift, &own);
+	if (ret < 0)
+		return ret;
+	if (ret && own.offset == file_block << shift) {
+		*run = (struct cdx_run){own.address >> shift, own.length >> shift};
+		return cdx_space_share(&txn->space, run->start << grains, run->count << grains);
+	}
+	if (ret)
+		blocks = (own.offset >> shift) - file_block;
+	stage->allocated = true;
+	return cdx_alloc_data(txn, blocks, &run->start, &run->count);
+}
+
+static int allocate_runs(struct cdx_stage *stage, struct cdx_extents *map, struct cdx_inode *inode,
+			 uint64_t blocks, struct piece *piece)
 {
 	uint64_t file_block = stage->position >> block_shift(stage);
 
@@ -288,23 +327,32 @@ static int allocate_runs(struct cdx_stage *stage, struct cdx_extents *map, uint6
 	piece->runs = 0;
 	for (piece->blocks = 0; piece->blocks < blocks && piece->runs < MAX_RUNS; piece->runs++) {
 		struct cdx_run *run = &piece->run[piece->runs];
-		struct cdx_extent extent;
-		int ret;
+		struct cdx_extent extent = {.file_block = file_block + piece->blocks};
+		int ret = find_run(stage, inode, extent.file_block, blocks - piece->blocks, run);
 
-		ret = cdx_alloc_data(stage->txn, blocks - piece->blocks, &run->start, &run->count);
 		if (ret)
 			return ret;
-		extent = (struct cdx_extent){
-			.file_block = file_block + piece->blocks,
-			.disk_block = run->start,
-			.count = run->count,
-		};
+		extent.disk_block = run->start;
+		extent.count = run->count;
 		ret = cdx_extents_insert(stage->txn, map, &extent);
 		if (ret)
 			return ret;
 		piece->blocks += run->count;
 	}
 	return 0;
+}
+
+/* The file that the bytes are for, when there may be blocks of its own to use: 1, 0 or -errno. */
+static int load_target(struct cdx_stage *stage, struct cdx_inode *inode)
+{
+	int ret;
+
+	if (!stage->inode || !stage->txn->record.unwritten_extents)
+		return 0;
+	ret = cdx_inode_load(stage->txn, stage->inode, inode);
+	if (ret == -ESTALE || ret == -ENOENT)
+		return 0;	/* removed: the last transaction says so */
+	return ret ? ret : 1;
 }
 
 /* One short transaction: blocks for the next bytes, held by the lane. */
@@ -314,7 +362,8 @@ static int allocate_piece(struct cdx_stage *stage, uint64_t blocks, struct piece
 	struct cdx_txn *txn = stage->txn;
 	uint64_t nonce = stage->nonce;
 	struct cdx_extents map;
-	int ret;
+	struct cdx_inode inode;
+	int ret, found = 0;
 
 	ret = cdx_txn_begin(txn, error);
 	if (ret)
@@ -323,10 +372,14 @@ static int allocate_piece(struct cdx_stage *stage, uint64_t blocks, struct piece
 	if (!ret && !stage->nonce)
 		stage->nonce = txn->record.next_nonce++;
 	if (!ret)
-		ret = allocate_runs(stage, &map, blocks, piece);
+		ret = found = load_target(stage, &inode);
+	if (ret >= 0)
+		ret = allocate_runs(stage, &map, found ? &inode : NULL, blocks, piece);
 	if (!ret)
 		ret = store_entry(stage, &map,
 				  blocks_up_to(stage, (stage->position >> block_shift(stage)) + piece->blocks));
+	if (!ret && !txn->took_data)
+		txn->claim = CDX_CLAIM_KEPT;	/* promised when the blocks were */
 	if (ret)
 		cdx_txn_abort(txn);
 	else
@@ -441,7 +494,7 @@ static int fill_around(struct cdx_stage *stage, struct cdx_inode *inode, struct 
 
 /* Report and complete the turns that one staged extent stands for. */
 static int finish_extent(struct cdx_stage *stage, struct cdx_inode *inode, const struct cdx_extent *extent,
-			 struct cowdax_result *result)
+			 unsigned int flags, struct cowdax_result *result)
 {
 	uint64_t size = block_size(stage), at = extent->file_block << block_shift(stage);
 	uint64_t end = at + (extent->count << block_shift(stage)), delta = extent->disk_block - extent->file_block;
@@ -464,7 +517,7 @@ static int finish_extent(struct cdx_stage *stage, struct cdx_inode *inode, const
 			.length = (last - at + size - 1) & ~(size - 1),
 			.address = at + (delta << block_shift(stage)),
 			.type = COWDAX_MAPPED,
-			.flags = COWDAX_IOMAP_NEW,
+			.flags = flags,
 		};
 		if (partial)
 			ret = fill_around(stage, inode, &step, result);
@@ -511,6 +564,86 @@ int cdx_stage_inode(struct cdx_stage *stage, struct cdx_inode *inode)
 	return 0;
 }
 
+/* The blocks have other pointers than the file's and the lane's: a copy of what was staged in them. */
+static int copy_out(struct cdx_stage *stage, struct cdx_extent *extent)
+{
+	struct cdx_txn *txn = stage->txn;
+	unsigned int shift = block_shift(stage), grains = txn->super->grains_per_block_shift;
+	struct cdx_pointer old = {.data = true, .start = extent->disk_block << grains};
+	uint64_t from = extent->disk_block << shift, bytes;
+	int ret;
+
+	txn->claim = CDX_CLAIM_AVAILABLE;
+	ret = cdx_alloc_data(txn, extent->count, &extent->disk_block, &extent->count);
+	if (ret)
+		return ret;
+	bytes = extent->count << shift;
+	old.count = extent->count << grains;
+	ret = cdx_pmem_prepare(&txn->device->pm, extent->disk_block << shift, bytes);
+	if (!ret)
+		ret = cdx_pmem_move(&txn->device->pm, extent->disk_block << shift, from, bytes);
+	return ret ? ret : cdx_limbo_drop(txn, &old);
+}
+
+/*
+ * Cut the extent to what is alike, and make it the lane's alone but for the file itself.
+ * No blocks are ever mapped by one and unwritten by another: who has them last would
+ * store to them while an older image, with the first, is still seen.
+ */
+static int settle_extent(struct cdx_stage *stage, struct cdx_inode *inode, struct cdx_extent *extent,
+			 unsigned int *flags)
+{
+	unsigned int grains = stage->txn->super->grains_per_block_shift;
+	uint64_t references, end;
+	int ret;
+
+	ret = cdx_space_count(&stage->txn->space, extent->disk_block << grains, &references, &end);
+	if (ret)
+		return ret;
+	end = (end >> grains) - extent->disk_block;
+	if (end < extent->count)
+		extent->count = end;
+	*flags = COWDAX_IOMAP_NEW;
+	if (references <= 1)
+		return 0;
+	ret = references == 2 ? cdx_extents_hold(stage->txn, &inode->extents, extent) : 0;
+	if (ret > 0)
+		*flags = 0;
+	return ret < 0 ? ret : ret ? 0 : copy_out(stage, extent);
+}
+
+/* Take the first @count blocks of an extent out of the lane's tree: their pointers are the caller's. */
+static int take_out(struct cdx_stage *stage, struct cdx_extents *map, struct cdx_extent extent, uint64_t count)
+{
+	struct cdx_tree tree = cdx_txn_extents(stage->txn, &map->root);
+	struct cdx_key key = {{extent.file_block}};
+	int ret = cdx_tree_delete(&tree, &key);
+
+	extent.file_block += count;
+	extent.disk_block += count;
+	extent.count -= count;
+	return ret || !extent.count ? ret : cdx_extents_insert(stage->txn, map, &extent);
+}
+
+/* Move one extent, or the front of it, from the lane to the file. */
+static int move_extent(struct cdx_stage *stage, struct cdx_inode *inode, struct cdx_extents *map,
+		       const struct cdx_extent *staged, uint64_t *left, struct cowdax_result *result)
+{
+	struct cdx_extent extent = *staged;
+	unsigned int flags;
+	int ret;
+
+	ret = settle_extent(stage, inode, &extent, &flags);
+	if (!ret)
+		ret = finish_extent(stage, inode, &extent, flags, result);
+	/* The pointer moves from the lane to the file: no count changes. */
+	if (!ret)
+		ret = take_out(stage, map, *staged, extent.count);
+	if (!ret)
+		ret = cdx_extents_remap(stage->txn, &inode->extents, &extent);
+	return ret ? ret : cdx_lower(left, extent.count);
+}
+
 int cdx_stage_finish(struct cdx_stage *stage, struct cdx_inode *inode, struct cowdax_result *result)
 {
 	struct cdx_extents map = {.layout = CDX_LAYOUT_TREE};
@@ -524,20 +657,12 @@ int cdx_stage_finish(struct cdx_stage *stage, struct cdx_inode *inode, struct co
 	ret = own_entry(stage, &entry);
 	if (ret)
 		return ret;
+	if (!stage->allocated)
+		stage->txn->claim = CDX_CLAIM_KEPT;	/* promised when the blocks were */
 	map.root = cdx_ref_decode(&entry.extents);
 	left = get64(entry.blocks);
 	while ((ret = cdx_extents_find(stage->txn, &map, 0, &extent, NULL, NULL)) > 0) {
-		struct cdx_tree tree = cdx_txn_extents(stage->txn, &map.root);
-		struct cdx_key key = {{extent.file_block}};
-
-		ret = finish_extent(stage, inode, &extent, result);
-		/* The pointer moves from the lane to the file: no count changes. */
-		if (!ret)
-			ret = cdx_tree_delete(&tree, &key);
-		if (!ret)
-			ret = cdx_extents_remap(stage->txn, &inode->extents, &extent);
-		if (!ret)
-			ret = cdx_lower(&left, extent.count);
+		ret = move_extent(stage, inode, &map, &extent, &left, result);
 		if (!ret && ++moved % EXTENTS_BETWEEN_RELIEFS == 0)
 			ret = relieve(stage, inode, &map, left);
 		if (ret)

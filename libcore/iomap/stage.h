@@ -14,15 +14,22 @@ struct cdx_stage {
 	struct cdx_txn *txn;
 	bool open;
 	uint64_t lane, nonce;
+	uint64_t inode;			/* whose bytes they are to be; 0: of one that is yet to be made */
+	bool allocated;			/* some went to blocks that were not the file's */
 	uint64_t start, position;	/* bytes in the file: of the first byte staged, and behind the last */
 	unsigned char *scratch;		/* a block's worth, the caller's */
 };
 
-/* Take a lane, for bytes of a file from @start on.  Not inside a transaction. */
-int cdx_stage_open(struct cdx_stage *stage, struct cdx_txn *txn, uint64_t start, void *scratch,
+/* Take a lane, for bytes of @inode from @start on.  Not inside a transaction. */
+int cdx_stage_open(struct cdx_stage *stage, struct cdx_txn *txn, uint64_t inode, uint64_t start, void *scratch,
 		   struct cowdax_error *error);
 /*
- * Stage the next bytes; all but the last piece must end at a block boundary of
+ * In an open transaction: make the lane's entry, so that others see from its commit on
+ * that something is being staged, before any bytes are.
+ */
+int cdx_stage_mark(struct cdx_stage *stage);
+/*
+ * Stage the next bytes, where it can in unwritten blocks that the file has there; all but the last piece must end at a block boundary of
  * the file.  Commits short transactions of its own.
  */
 int cdx_stage_append(struct cdx_stage *stage, const void *bytes, uint64_t length,

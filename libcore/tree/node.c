@@ -429,6 +429,7 @@ static struct cdx_pointer data_pointer(const struct cdx_nodes *nodes, const stru
 		return (struct cdx_pointer){.data = true};
 	return (struct cdx_pointer){
 		.data = true,
+		.unwritten = get32(extent->flags) & CDX_EXTENT_UNWRITTEN,
 		.start = get64(extent->disk_block) << shift,
 		.count = (uint64_t)get32(extent->count) << shift,
 	};

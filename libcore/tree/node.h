@@ -193,6 +193,7 @@ static inline void cdx_ref_encode(struct cdx_disk_ref *disk, const struct cdx_re
 /* A pointer as the reference counts see it (I3): to a node, or to a run of data. */
 struct cdx_pointer {
 	bool data;
+	bool unwritten;			/* data: of an unwritten extent */
 	uint64_t start, count;		/* grains; count is 1 for a node */
 	uint32_t crc;			/* of a node */
 	uint8_t kind, level;		/* of a node */

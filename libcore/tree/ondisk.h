@@ -141,9 +141,10 @@ struct cdx_disk_commit {
 	le64 limbo_grains;	/* of the limbo tree's entries: a RUN's count, 1 for a TREE */
 	le64 staged_blocks;	/* of all staging entries */
 	le64 trimmed;		/* the transaction that last gave free space back to the host */
-	uint8_t reserved[8];
+	le64 unwritten_blocks;	/* of the extents that are */
+	le64 unwritten_extents;	/* in extent trees' leaves and in inodes */
 };
-static_assert(sizeof(struct cdx_disk_commit) == 192, "FORMAT 4");
+static_assert(sizeof(struct cdx_disk_commit) == 200, "FORMAT 4");
 static_assert(offsetof(struct cdx_disk_commit, transaction) == 24, "FORMAT 4");
 static_assert(offsetof(struct cdx_disk_commit, fs) == 64, "FORMAT 4");
 static_assert(offsetof(struct cdx_disk_commit, size) == 144, "FORMAT 4");

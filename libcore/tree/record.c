@@ -261,6 +261,8 @@ int cdx_record_decode(struct cdx_record *record, const struct cdx_super *super,
 	if (record->limbo_grains > super->grains || record->staged_blocks > super->blocks)
 		return -EUCLEAN;
 	record->trimmed = get64(slot->trimmed);
+	record->unwritten_blocks = get64(slot->unwritten_blocks);
+	record->unwritten_extents = get64(slot->unwritten_extents);
 	if (get64(slot->snapshots.address) || record->free_grains > super->grains)
 		return -EUCLEAN;
 	ret = decode_ref(&record->fs, super, &slot->fs);
@@ -308,6 +310,8 @@ size_t cdx_record_encode(const struct cdx_record *record, const struct cdx_super
 	slot->limbo_grains = put64(record->limbo_grains);
 	slot->staged_blocks = put64(record->staged_blocks);
 	slot->trimmed = put64(record->trimmed);
+	slot->unwritten_blocks = put64(record->unwritten_blocks);
+	slot->unwritten_extents = put64(record->unwritten_extents);
 	cdx_ref_encode(&slot->fs, &record->fs);
 	cdx_ref_encode(&slot->space, &record->space);
 	cdx_ref_encode(&slot->limbo, &record->limbo);

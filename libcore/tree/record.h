@@ -36,6 +36,7 @@ struct cdx_limbo_list {
 struct cdx_record {
 	uint64_t transaction, next_inode, inodes, free_grains, next_nonce, orphans;
 	uint64_t limbo_grains, staged_blocks, trimmed;
+	uint64_t unwritten_blocks, unwritten_extents;
 	struct cdx_ref fs, space, limbo, staging;
 	struct cdx_runs pool, window;
 	struct cdx_limbo_list list;

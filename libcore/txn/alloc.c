@@ -246,7 +246,7 @@ int cdx_alloc_reserve(struct cdx_txn *txn)
 		if (!ret)
 			ret = fit_pool(txn);
 	} while (ret > 0);
-	return ret;
+	return ret || cdx_budget_allows(txn) ? ret : -ENOSPC;
 }
 
 /* A run for @want more nodes: one that holds them all, else the longest; when

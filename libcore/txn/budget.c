@@ -53,13 +53,25 @@ struct cdx_budget cdx_budget(const struct cdx_txn *txn)
 	struct cdx_budget budget = {
 		.held = held(txn),
 		.kept = cdx_budget_kept(txn),
+		.promised = cdx_promise_grains(txn),
 		.needed = txn->nodes.dirty_count,
 		.undoing = undoing(txn),
 	};
-	uint64_t spoken_for = budget.needed + (txn->claim == CDX_CLAIM_KEPT ? 0 : budget.kept);
+	uint64_t spoken_for = budget.needed;
+
+	if (txn->claim != CDX_CLAIM_KEPT)
+		spoken_for += budget.kept + budget.promised;
 
 	budget.available = budget.held > spoken_for ? budget.held - spoken_for : 0;
 	return budget;
+}
+
+bool cdx_budget_allows(const struct cdx_txn *txn)
+{
+	uint64_t promised = cdx_promise_grains(txn);
+
+	return !promised || txn->claim == CDX_CLAIM_KEPT ||
+	       held(txn) >= txn->nodes.dirty_count + cdx_budget_kept(txn) + promised;
 }
 
 uint64_t cdx_budget_pool(const struct cdx_txn *txn)

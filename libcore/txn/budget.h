@@ -6,12 +6,13 @@
 #ifndef CDX_BUDGET_H
 #define CDX_BUDGET_H
 
-#include "txn/state.h"
+#include "txn/promise.h"
 
 /* All in grains. */
 struct cdx_budget {
 	uint64_t held;		/* free: in the space tree, the pool and the window */
 	uint64_t kept;		/* of that, for removals and commits only */
+	uint64_t promised;	/* and for writing to what is preallocated */
 	uint64_t needed;	/* and by the dirty nodes there are */
 	uint64_t available;	/* the rest, for whoever asks */
 	uint64_t undoing;	/* of that, better left to pay for undoing limbo, while limbo can give */
@@ -25,6 +26,8 @@ void cdx_budget_refresh(struct cdx_txn *txn);
 /* The same, of an image that is about to be made. */
 uint64_t cdx_budget_kept_at_first(const struct cdx_super *super);
 
+/* Whether a commit leaves what is kept and promised, unless it may use it. */
+bool cdx_budget_allows(const struct cdx_txn *txn);
 /* What the pool has to hold at the next write-out: needed, and kept unless claimed. */
 uint64_t cdx_budget_pool(const struct cdx_txn *txn);
 /* Whether limbo should be undone before @grains are given: say ENOSPC, and begin again after that. */

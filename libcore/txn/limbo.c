@@ -156,9 +156,13 @@ static int drop_tree(struct cdx_txn *txn, const struct cdx_pointer *pointer)
 
 int cdx_limbo_drop(struct cdx_txn *txn, const struct cdx_pointer *pointer)
 {
-	if (pointer->data)
-		return drop_data(txn, pointer->start, pointer->count);
-	return drop_tree(txn, pointer);
+	int ret = 0;
+
+	if (!pointer->data)
+		return drop_tree(txn, pointer);
+	if (pointer->unwritten)
+		ret = cdx_promise_keep(txn, pointer->count >> txn->super->grains_per_block_shift, 1);
+	return ret ? ret : drop_data(txn, pointer->start, pointer->count);
 }
 
 /* ---- undoing ------------------------------------------------------------------------- */

@@ -20,6 +20,8 @@ static int share_pointer(void *arg, const struct cdx_pointer *pointer)
 	struct sharing *sharing = arg;
 	int ret;
 
+	if (pointer->unwritten)
+		cdx_promise_add(sharing->txn, pointer->count >> sharing->txn->super->grains_per_block_shift, 1);
 	if (sharing->run.count && sharing->run.start + sharing->run.count == pointer->start) {
 		sharing->run.count += pointer->count;
 		return 0;

@@ -117,7 +117,7 @@ static void slot_torn(struct image *image)
 
 static void record_reserved(struct image *image)
 {
-	image->record->reserved[0] = 1;
+	image->record->reserved1 = put32(1);
 	image_seal(image);
 }
 

@@ -126,6 +126,18 @@ static void free_grains(struct image *image)
 	image_seal(image);
 }
 
+static void unwritten_blocks(struct image *image)
+{
+	add64(&image->record->unwritten_blocks, 1);
+	image_seal(image);
+}
+
+static void unwritten_extents(struct image *image)
+{
+	add64(&image->record->unwritten_extents, (uint64_t)-1);
+	image_seal(image);
+}
+
 static void low_node(struct image *image)
 {
 	set_counts(image, clone_root(image), 1, 1);
@@ -191,6 +203,8 @@ static void node_in_data(struct image *image)
 	remove_item(place);
 	insert_item(image, inode, CDX_ITEM_INODE, 0, &value, sizeof(value));
 	set_counts(image, grain, 1, 2);
+	add64(&image->record->unwritten_blocks, 1);
+	add64(&image->record->unwritten_extents, 1);
 	image_seal(image);
 }
 
@@ -204,6 +218,8 @@ const struct damage space_damages[] = {
 	{"space-add", "addition above a free run", DEEP, add_to_free, AS_IS, NULL},
 	{"free-grains", "a free grain too many on record", PLAIN, free_grains, AS_IS, NULL},
 	{"free-grains", "no free grain on record", PLAIN, free_grains_none, AS_IS, NULL},
+	{"unwritten-count", "an unwritten block too many on record", PLAIN, unwritten_blocks, AS_IS, NULL},
+	{"unwritten-count", "an unwritten extent too few on record", PLAIN, unwritten_extents, AS_IS, NULL},
 	{"refcount-low", "shared node of count 1", PLAIN, low_node, AS_IS, NULL},
 	{"refcount-low", "block of two files with count 1", PLAIN, low_data, AS_IS, NULL},
 	{"refcount-low", "tail region with free space", PLAIN, low_region, AS_IS, NULL},

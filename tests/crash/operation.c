@@ -286,6 +286,17 @@ static int stage(struct cowdax *fs)
 	return write_staged(fs, "/mixed", 2 * BLOCK + 17, 3 * BLOCK);
 }
 
+/* Unwritten blocks of the file's own are stored to where they are, before any commit. */
+static int write_preallocated(struct cowdax *fs)
+{
+	return write_at(fs, "/mixed", 5 * BLOCK + 100, 900);
+}
+
+static int stage_preallocated(struct cowdax *fs)
+{
+	return write_staged(fs, "/mixed", 5 * BLOCK + 10, 2 * BLOCK - 20);
+}
+
 static int stage_into_tree(struct cowdax *fs)
 {
 	return write_staged(fs, "/tree-clone", 7 * BLOCK - 3, 4 * BLOCK);
@@ -298,7 +309,7 @@ static int stage_in_vain(struct cowdax *fs)
 	int ret;
 
 	fill_pattern(bytes, sizeof(bytes), 11);
-	ret = cdx_stage_open(&fs->stage, &fs->txn, 0, fs->scratch, &operation_error);
+	ret = cdx_stage_open(&fs->stage, &fs->txn, 0, 0, fs->scratch, &operation_error);
 	if (!ret)
 		ret = cdx_stage_append(&fs->stage, bytes, sizeof(bytes), &operation_error);
 	cdx_stage_close(&fs->stage);
@@ -417,6 +428,8 @@ const struct operation operations[] = {
 	{"clone-range", .run = clone_range},
 	{"clone-range-within", .run = clone_range_within},
 	{"stage", .run = stage, .chained = true},
+	{"write-preallocated", .run = write_preallocated, .chained = true},
+	{"stage-preallocated", .run = stage_preallocated, .chained = true},
 	{"stage-into-tree", .run = stage_into_tree},
 	{"stage-in-vain", .run = stage_in_vain},
 	{"batch", .run = batch},

@@ -100,7 +100,7 @@ static void abandon_lane(void)
 	unsigned char bytes[3 * BLOCK];
 
 	fill_pattern(bytes, sizeof(bytes), 13);
-	must("stage", cdx_stage_open(&fs->stage, &fs->txn, 0, fs->scratch, &error));
+	must("stage", cdx_stage_open(&fs->stage, &fs->txn, 0, 0, fs->scratch, &error));
 	must("stage", cdx_stage_append(&fs->stage, bytes, sizeof(bytes), &error));
 	media_kill(true);
 	cowdax_close(fs);

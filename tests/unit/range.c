@@ -151,7 +151,7 @@ TEST("a change of what a long write has locked is kept out, one beside it is not
 	CHECK_EQUAL(cdx_range_lock(&fs->device, &range, a, 10, 10, false), 0);
 	/* While nobody has anything staged a change comes before the long write, as it does in time. */
 	CHECK_EQUAL(cowdax_write(other, a, "a", 1, 15 * 4096, NULL, &error), 0);
-	CHECK_EQUAL(cdx_stage_open(&fs->stage, &fs->txn, 10 * 4096, fs->scratch, &error), 0);
+	CHECK_EQUAL(cdx_stage_open(&fs->stage, &fs->txn, 0, 10 * 4096, fs->scratch, &error), 0);
 	CHECK_EQUAL(cdx_stage_append(&fs->stage, &byte, 1, &error), 0);
 	CHECK_EQUAL(cowdax_write(other, a, &byte, 1, 15 * 4096, NULL, &error), -EAGAIN);
 	CHECK_EQUAL(cowdax_truncate(other, a, 0, NULL, &error), -EAGAIN);

@@ -13,7 +13,7 @@ static void open_stage(struct cdx_stage *stage, struct cowdax *fs, uint64_t star
 {
 	struct cowdax_error error = {0};
 
-	CHECK_EQUAL(cdx_stage_open(stage, &fs->txn, start, fs->scratch, &error), 0);
+	CHECK_EQUAL(cdx_stage_open(stage, &fs->txn, 0, start, fs->scratch, &error), 0);
 }
 
 static int append(struct cdx_stage *stage, uint64_t length, int byte)
