@@ -171,7 +171,8 @@ struct cowdax_step {
  *  A NULL step says: the operation starts anew, forget the steps before. */
 typedef void cowdax_step_fn(void *arg, const struct cowdax_step *step);
 
-/** What an operation did; counted up, so zero it first.  As it was after a failure. */
+/** What an operation did; counted up, so zero it first.  As it was after a failure, but
+ *  for bytes_committed. */
 struct cowdax_result {
 	uint64_t inode;
 	uint64_t offset, length;	/* the range it worked on */

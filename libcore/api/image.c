@@ -76,6 +76,13 @@ int cdx_image_usable(const struct cowdax *fs, struct cowdax_error *error)
 	return cdx_error(error, -EPERM, "%s: this handle belongs to the process that opened it", fs->path);
 }
 
+int cdx_image_writable(const struct cowdax *fs, struct cowdax_error *error)
+{
+	if ((fs->flags & (COWDAX_RDONLY | COWDAX_DRY_RUN)) == COWDAX_RDONLY)
+		return cdx_error(error, -EROFS, "%s: the image is open for reading only", fs->path);
+	return cdx_image_usable(fs, error);
+}
+
 static int open_image(struct cowdax *fs, const struct cowdax_open_options *options,
 		      struct cowdax_error *error)
 {

@@ -34,6 +34,8 @@ void cdx_image_remember(struct cowdax *fs, const char *path, uint64_t inode);
 int cdx_image_explain(const struct cowdax *fs, int code, const char *what, struct cowdax_error *error);
 /* -EPERM in a process that did not open the handle. */
 int cdx_image_usable(const struct cowdax *fs, struct cowdax_error *error);
+/* The same, and -EROFS where nothing can be changed, nor is in a dry run. */
+int cdx_image_writable(const struct cowdax *fs, struct cowdax_error *error);
 
 /*
  * Run @op in a transaction: the open one, or one of its own that is committed

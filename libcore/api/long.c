@@ -2,22 +2,76 @@
 /* Long writes (FORMAT 10, ARCHITECTURE 5): range lock, lane, staging, and the transaction that maps it all. */
 #include "api/long.h"
 
-/* A file that is yet to be made has no range. */
-int cdx_long_begin(struct cowdax *fs, const struct cdx_target *target, uint64_t length,
-		   struct cowdax_error *error)
+/* Lock from the offset on, and take a lane.  A file that is yet to be made has no range. */
+static int begin_at(struct cowdax *fs, const struct cdx_target *target, uint64_t length,
+		    struct cowdax_error *error)
 {
-	bool all = target->truncate || target->append;
 	int ret = 0;
 
 	if (target->inode)
-		ret = cdx_image_lock_range(fs, target->inode, all ? 0 : target->offset,
-					   all ? COWDAX_TO_END : length, error);
+		ret = cdx_image_lock_range(fs, target->inode, target->truncate ? 0 : target->offset,
+					   target->truncate ? COWDAX_TO_END : length, error);
 	if (ret)
 		return ret;
 	ret = cdx_stage_open(&fs->stage, &fs->txn, target->inode, target->offset, fs->scratch, error);
 	if (ret)
 		cdx_range_unlock(&fs->device, &fs->range);
 	return ret;
+}
+
+/* Where the file ends, while others can see that something is staged: from here on they ask for ranges. */
+static int mark_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
+{
+	struct cdx_target *target = arg;
+	struct cdx_inode inode;
+	int ret = cdx_inode_load(&fs->txn, target->inode, &inode);
+
+	(void)error;
+	if (ret)
+		return ret;
+	target->offset = inode.size;
+	fs->stage.nonce = 0;
+	return cdx_stage_mark(&fs->stage);
+}
+
+/*
+ * The end of the file is known only to whoever has the range behind it: lock from where
+ * it was seen last, look again, and begin anew when the file has become shorter.
+ */
+static int begin_append(struct cowdax *fs, struct cdx_target *target, struct cowdax_error *error)
+{
+	for (;;) {
+		uint64_t from = target->offset;
+		int ret = begin_at(fs, target, COWDAX_TO_END, error);
+
+		if (ret)
+			return ret;
+		ret = cdx_image_change(fs, mark_op, target, NULL, target->path, error);
+		if (!ret && target->offset >= from) {
+			fs->stage.start = fs->stage.position = target->offset;
+			return 0;
+		}
+		if (ret)
+			fs->stage.nonce = 0;
+		cdx_long_end(fs);
+		if (ret == -ENOENT)
+			break;
+		if (ret)
+			return ret;
+	}
+	/* Removed meanwhile: the last transaction makes it anew, or says that it is not there. */
+	if (error)
+		error->code = 0;
+	target->inode = 0;
+	target->offset = 0;
+	return begin_at(fs, target, COWDAX_TO_END, error);
+}
+
+int cdx_long_begin(struct cowdax *fs, struct cdx_target *target, uint64_t length, struct cowdax_error *error)
+{
+	if (target->append && !target->truncate && target->inode)
+		return begin_append(fs, target, error);
+	return begin_at(fs, target, length, error);
 }
 
 int cdx_long_append(struct cowdax *fs, const void *bytes, uint64_t length, struct cowdax_error *error)
@@ -120,7 +174,7 @@ int cdx_image_write_staged(struct cowdax *fs, uint64_t inode, const void *bytes,
 	int ret;
 
 	fs->subject = inode;
-	ret = cdx_image_usable(fs, error);
+	ret = cdx_image_writable(fs, error);
 	if (!ret)
 		ret = cdx_file_check_range(offset, length);
 	if (ret)

@@ -9,8 +9,7 @@
 #include "api/target.h"
 
 /* The range of the file, then a lane, for @length bytes or COWDAX_TO_END; ended in any case by cdx_long_end(). */
-int cdx_long_begin(struct cowdax *fs, const struct cdx_target *target, uint64_t length,
-		   struct cowdax_error *error);
+int cdx_long_begin(struct cowdax *fs, struct cdx_target *target, uint64_t length, struct cowdax_error *error);
 /* Stage the next bytes; makes room once when there is none. */
 int cdx_long_append(struct cowdax *fs, const void *bytes, uint64_t length, struct cowdax_error *error);
 /* The transaction that makes the file map what was staged. */

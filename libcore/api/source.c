@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BUFFER_LENGTH (UINT64_C(4) << 20)
 
@@ -27,11 +28,10 @@ void cdx_source_exit(struct cdx_source *source)
 int cdx_source_fill(struct cdx_source *source, uint64_t position, uint32_t block_size,
 		    struct cowdax_error *error)
 {
-	uint64_t room = BUFFER_LENGTH - (position & (block_size - 1));
+	uint64_t room = BUFFER_LENGTH - (position & (block_size - 1)), before = source->filled;
 
-	if (room > source->limit - source->taken)
-		room = source->limit - source->taken;
-	source->filled = 0;
+	if (room > before + source->limit - source->taken)
+		room = before + source->limit - source->taken;
 	while (source->filled < room && !source->ended) {
 		ssize_t got = source->fn(source->arg, source->buffer + source->filled,
 					 (size_t)(room - source->filled));
@@ -41,8 +41,14 @@ int cdx_source_fill(struct cdx_source *source, uint64_t position, uint32_t block
 		source->ended = got == 0;
 		source->filled += (uint64_t)got;
 	}
-	source->taken += source->filled;
+	source->taken += source->filled - before;
 	return cdx_file_check_range(position, source->filled);
+}
+
+void cdx_source_used(struct cdx_source *source, uint64_t length)
+{
+	source->filled -= length;
+	memmove(source->buffer, source->buffer + length, source->filled);
 }
 
 bool cdx_source_has_more(const struct cdx_source *source)

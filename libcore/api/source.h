@@ -18,9 +18,11 @@ struct cdx_source {
 
 int cdx_source_init(struct cdx_source *source, const struct cowdax_write_request *request);
 void cdx_source_exit(struct cdx_source *source);
-/* Fill the buffer with bytes for @position of a file, up to a boundary of its blocks. */
+/* Fill up the buffer, whose first byte is for @position of a file, to a boundary of its blocks. */
 int cdx_source_fill(struct cdx_source *source, uint64_t position, uint32_t block_size,
 		    struct cowdax_error *error);
+/* The first @length bytes of the buffer have been used. */
+void cdx_source_used(struct cdx_source *source, uint64_t length);
 bool cdx_source_has_more(const struct cdx_source *source);
 /* -ENODATA when it has ended before the length it was promised to have. */
 int cdx_source_check(const struct cdx_source *source, const char *path, struct cowdax_error *error);

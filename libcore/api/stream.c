@@ -37,8 +37,10 @@ static int write_buffers(struct cowdax *fs, struct stream *stream, struct cdx_in
 			ret = cdx_file_write(&fs->txn, inode, source->buffer, source->filled, position,
 					     fs->scratch, stream->result);
 		position += source->filled;
+		/* What was all stays in the buffer: the transaction may be tried again. */
 		if (ret || !cdx_source_has_more(source))
 			return ret;
+		source->filled = 0;
 		ret = cdx_source_fill(source, position, fs->super.block_size, error);
 		if (ret)
 			return ret;
@@ -67,13 +69,21 @@ static int short_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
 
 /* ---- long ------------------------------------------------------------------------------------ */
 
+/* All but the last piece ends where a block does: what is behind that stays in the buffer. */
 static int stage_all(struct cowdax *fs, struct cdx_source *source, struct cowdax_error *error)
 {
 	for (;;) {
-		int ret = cdx_long_append(fs, source->buffer, source->filled, error);
+		uint64_t end = fs->stage.position + source->filled, part = source->filled;
+		int ret;
 
-		if (ret || !cdx_source_has_more(source))
+		if (cdx_source_has_more(source))
+			part -= end & (fs->super.block_size - 1);
+		ret = cdx_long_append(fs, source->buffer, part, error);
+		if (ret)
 			return ret;
+		cdx_source_used(source, part);
+		if (!source->filled && !cdx_source_has_more(source))
+			return 0;
 		ret = cdx_source_fill(source, fs->stage.position, fs->super.block_size, error);
 		if (ret)
 			return ret;
@@ -114,6 +124,7 @@ static int write_once(struct cowdax *fs, struct stream *stream, struct cowdax_er
 	int ret;
 
 	/* Whether the write could succeed at all is asked before a long stream is read. */
+	source->filled = 0;
 	ret = cdx_image_look(fs, look_op, stream, path, error);
 	if (!ret)
 		ret = cdx_source_fill(source, stream->target.offset, fs->super.block_size, error);
@@ -167,6 +178,9 @@ int cowdax_write_stream(struct cowdax *fs, const struct cowdax_write_request *re
 	int ret;
 
 	before = *stream.result;
+	ret = cdx_image_writable(fs, error);
+	if (ret)
+		return ret;
 	ret = cdx_source_init(&stream.source, request);
 	if (ret)
 		return cdx_error_errno(error, ret, request->path);

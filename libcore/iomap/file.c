@@ -321,6 +321,8 @@ int cdx_file_clone_range(struct cdx_txn *txn, struct cdx_inode *to, uint64_t to_
 	struct cdx_iter it;
 	int ret;
 
+	if (!length && from_offset == from->size)
+		return 0;	/* as on Linux, whatever the alignment */
 	if ((to_offset | from_offset) & mask)
 		return -EINVAL;
 	if (from_offset > from->size || length > from->size - from_offset)

@@ -251,6 +251,8 @@ int model_clone_range(struct model *model, struct entry *to, uint64_t to_offset,
 {
 	uint64_t size = model->block_size, first = from_offset / size, at = to_offset / size, count;
 
+	if (!length && from_offset == from->size)
+		return 0;
 	if (to_offset % size || from_offset % size)
 		return -EINVAL;
 	if (from_offset > from->size || length > from->size - from_offset)

@@ -225,7 +225,7 @@ static void kill_writers(struct cowdax *fs, int writers, uint64_t bytes)
 			struct cowdax_error error;
 
 			CHECK(content);
-			CHECK_EQUAL(cdx_stage_open(&stage, &own->txn, 0, own->scratch, &error), 0);
+			CHECK_EQUAL(cdx_stage_open(&stage, &own->txn, 0, 0, own->scratch, &error), 0);
 			CHECK_EQUAL(cdx_stage_append(&stage, content, bytes, &error), 0);
 			CHECK(write(ready[1], "", 1) == 1);
 			pause();
@@ -272,7 +272,7 @@ TEST("what a long write that is under way has staged is not available")
 	uint64_t before = space_of(fs).available_blocks;
 
 	CHECK(bytes);
-	CHECK_EQUAL(cdx_stage_open(&other->stage, &other->txn, 0, other->scratch, &error), 0);
+	CHECK_EQUAL(cdx_stage_open(&other->stage, &other->txn, 0, 0, other->scratch, &error), 0);
 	CHECK_EQUAL(cdx_stage_append(&other->stage, bytes, 4 * MIB, &error), 0);
 	CHECK(space_of(fs).available_blocks + 1024 <= before);
 	CHECK(space_of(other).available_blocks + 1024 <= before);

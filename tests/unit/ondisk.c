@@ -106,6 +106,8 @@ TEST("FORMAT 4: the commit record's bytes, its lists and its seeded checksum")
 		.limbo_grains = 6,
 		.staged_blocks = 7,
 		.trimmed = 5,
+		.unwritten_blocks = 8,
+		.unwritten_extents = 2,
 		.fs = {0x111, 0xc0ffee, 1},
 		.space = {0x222, 0x01020304, 3},
 		.pool = {pool, 1, 1, 0x20},
@@ -116,9 +118,9 @@ TEST("FORMAT 4: the commit record's bytes, its lists and its seeded checksum")
 	unsigned char seed[24];
 	size_t length = cdx_record_encode(&record, &super, &slot.commit);
 
-	CHECK_EQUAL(length, 192 + 16 + 16 + 24 + 24);
+	CHECK_EQUAL(length, 200 + 16 + 16 + 24 + 24);
 	expect_bytes(&slot, 0, "43 44 58 54");			/* magic */
-	expect_bytes(&slot, 8, "10 01 00 00");			/* length */
+	expect_bytes(&slot, 8, "18 01 00 00");			/* length */
 	expect_bytes(&slot, 12, "01 00 01 00 02 00 00 00 00 00 00 00");
 	expect_bytes(&slot, 24, "07 00 00 00 00 00 00 00");	/* transaction */
 	expect_bytes(&slot, 32, "2a 00 00 00 00 00 00 00");	/* next inode */
@@ -133,11 +135,12 @@ TEST("FORMAT 4: the commit record's bytes, its lists and its seeded checksum")
 	expect_bytes(&slot, 160, "06 00 00 00 00 00 00 00");	/* limbo grains */
 	expect_bytes(&slot, 168, "07 00 00 00 00 00 00 00");	/* staged blocks */
 	expect_bytes(&slot, 176, "05 00 00 00 00 00 00 00");	/* trimmed */
-	expect_zeros(&slot, 184, 192);				/* reserved */
-	expect_bytes(&slot, 192, "00 10 00 00 00 00 00 00 20 00 00 00 00 00 00 00");
-	expect_bytes(&slot, 208, "00 20 00 00 00 00 00 00 08 00 00 00 00 00 00 00");
-	expect_bytes(&slot, 224, "06 00 00 00 00 00 00 00 00 30 00 00 00 00 00 00 05 00 00 00 01 00 00 00");
-	expect_bytes(&slot, 248, "07 00 00 00 00 00 00 00 00 40 00 00 00 00 00 00 ef be ad de 02 02 02 00");
+	expect_bytes(&slot, 184, "08 00 00 00 00 00 00 00");	/* unwritten blocks */
+	expect_bytes(&slot, 192, "02 00 00 00 00 00 00 00");	/* unwritten extents */
+	expect_bytes(&slot, 200, "00 10 00 00 00 00 00 00 20 00 00 00 00 00 00 00");
+	expect_bytes(&slot, 216, "00 20 00 00 00 00 00 00 08 00 00 00 00 00 00 00");
+	expect_bytes(&slot, 232, "06 00 00 00 00 00 00 00 00 30 00 00 00 00 00 00 05 00 00 00 01 00 00 00");
+	expect_bytes(&slot, 256, "07 00 00 00 00 00 00 00 00 40 00 00 00 00 00 00 ef be ad de 02 02 02 00");
 	memcpy(seed, super.uuid, 16);
 	memcpy(seed + 16, "\x88\x77\x66\x55\x44\x33\x22\x11", 8);
 	CHECK_EQUAL(crc_at(&slot, 4), cdx_crc32c(cdx_crc32c(0, seed, 24), slot.bytes + 8, length - 8));

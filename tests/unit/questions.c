@@ -51,7 +51,7 @@ static struct cowdax *stager(const struct cowdax *fs)
 	unsigned char block[BLOCK];
 
 	memset(block, 's', sizeof(block));
-	CHECK_EQUAL(cdx_stage_open(&other->stage, &other->txn, 0, other->scratch, &error), 0);
+	CHECK_EQUAL(cdx_stage_open(&other->stage, &other->txn, 0, 0, other->scratch, &error), 0);
 	CHECK_EQUAL(cdx_stage_append(&other->stage, block, sizeof(block), &error), 0);
 	return other;
 }

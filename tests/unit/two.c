@@ -79,7 +79,7 @@ TEST("a transaction, a long write and an atomic batch of one keep nobody of the 
 	rig_write(other, b, 0, 2 * MIB, 'b');
 	CHECK_EQUAL(cowdax_commit(one, &error), 0);
 	CHECK_EQUAL(cdx_range_lock(&one->device, &range, a, 0, 10, false), 0);
-	CHECK_EQUAL(cdx_stage_open(&one->stage, &one->txn, 0, one->scratch, &error), 0);
+	CHECK_EQUAL(cdx_stage_open(&one->stage, &one->txn, 0, 0, one->scratch, &error), 0);
 	CHECK_EQUAL(cowdax_begin(other, &error), 0);
 	rig_write(other, b, 0, 5000, 'c');
 	CHECK_EQUAL(cowdax_commit(other, &error), 0);
