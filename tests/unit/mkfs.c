@@ -304,6 +304,21 @@ TEST("L5: an old backup with its mirrors, copied back, is not written by, asked 
 	refuses_to_write(path, COWDAX_BACKUP_SUPER);
 }
 
+TEST("L5: an old backup behind the filesystem's own is passed over when the head is lost, for one whose slots there are")
+{
+	const char *path = make((6 << 20) + 4096, 4096, 0);
+	unsigned char super[4096];
+
+	get(path, 6 << 20, super, sizeof(super));
+	CHECK_EQUAL(unlink(path), 0);
+	make(6 << 20, 65536, 0);
+	CHECK_EQUAL(truncate(path, (6 << 20) + 4096), 0);
+	fill(path, 0);
+	put(path, 6 << 20, super, sizeof(super));
+	lose(path, 0, 12288);
+	works_by_backup(path, 0);
+}
+
 TEST("mirrors serve when both slots at the head are damaged, but are not another filesystem's")
 {
 	const char *path = make(4 << 20, 0, 0);

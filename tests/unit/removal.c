@@ -523,3 +523,27 @@ TEST("R20: directories that contain each other end a removal, what was found is 
 	cowdax_close(other);
 	cowdax_close(fs);
 }
+
+TEST("R18: what is said to be an orphan and is somewhere all the same is damage: nothing of it is taken apart")
+{
+	struct cdx_disk_fs_item item = {.item = put64(CDX_ITEM_ORPHAN)};
+	struct cowdax *fs = rig_new(4 * MIB, 0, 0), *other;
+	struct cdx_txn *txn;
+	uint64_t a, inode;
+
+	must(cowdax_mkdir(fs, "/a/b", 0755, true, &error), "mkdir");
+	make_files(fs, "/a/b", 3, 100);
+	a = rig_lookup(fs, "/a");
+	txn = rig_begin(fs);
+	item.hash = put64(a);
+	CHECK_EQUAL(cdx_tree_insert(&txn->fs, &item, sizeof(item)), 0);
+	txn->record.orphans++;
+	rig_commit(fs);
+	other = rig_again(fs);
+	must(cowdax_mkdir(other, "/new", 0755, false, &error), "mkdir");
+	must(cowdax_mkdir(other, "/newer", 0755, false, &error), "mkdir");
+	must(cowdax_lookup(other, "/a/b/file2", &inode, &error), "lookup");
+	CHECK_EQUAL(other->txn.record.orphans, 1);
+	cowdax_close(other);
+	cowdax_close(fs);
+}
