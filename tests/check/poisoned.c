@@ -228,6 +228,38 @@ TEST("neighbouring bad blocks are one problem")
 	cowdax_close(fs);
 }
 
+TEST("bad blocks of one extent with a good one between them are two problems of the file")
+{
+	struct cowdax *fs = rig_new(4 * MIB, BLOCK, 0);
+	struct found found;
+	uint64_t block;
+
+	rig_write(fs, rig_create(fs, "/a"), 0, 5 * BLOCK, 'a');
+	block = block_of(fs, "/a", 0);
+	check_bad(fs, block + 1, 1, &found);
+	poison_page((block + 3) * BLOCK);
+	check(fs->path, true, &found);
+	CHECK_EQUAL(found.count, 2);
+	CHECK_EQUAL(named(&found, "/a", block + 1, 1), 1);
+	CHECK_EQUAL(named(&found, "/a", block + 3, 1), 1);
+	cowdax_close(fs);
+}
+
+TEST("bad data behind blocks that are only preallocated is the file's all the same")
+{
+	struct cowdax *fs = rig_new(4 * MIB, BLOCK, 0);
+	uint64_t inode = rig_create(fs, "/a"), block;
+	struct found found;
+
+	CHECK_EQUAL(cowdax_fallocate(fs, inode, COWDAX_FALLOCATE_UNWRITTEN, 0, 2 * BLOCK, false, NULL, NULL), 0);
+	rig_write(fs, inode, 4 * BLOCK, BLOCK, 'a');
+	block = block_of(fs, "/a", 4);
+	check_bad(fs, block, 1, &found);
+	CHECK_EQUAL(found.count, 1);
+	CHECK_EQUAL(named(&found, "/a", block, 1), 1);
+	cowdax_close(fs);
+}
+
 TEST("all clones that share a root are named, and who shares the one extent")
 {
 	struct cowdax *fs = make_family(512, 60);

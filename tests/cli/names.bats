@@ -88,6 +88,18 @@ load helper
     [ "$(cowdax-read image /d/file)" = x ]
 }
 
+@test "rm removes what only looks like . and .." {
+    make_image
+    for name in a a. a.. .a ..a ... .... ..a.. a/; do
+        cowdax-mkdir image "/$name"
+        cowdax-rm -r image "/$name"
+    done
+    cowdax-mkdir -p image /a./b..
+    cowdax-rm -r image /a./b..//
+    cowdax-rm -r image a.
+    [ -z "$(cowdax-ls -a image | grep -vx '\.\.\?')" ]
+}
+
 @test "ls sorts by bytes, one name a line" {
     make_image
     for name in b a C 10 9 é; do

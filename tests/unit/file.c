@@ -223,6 +223,8 @@ TEST("ranges that no file can have are refused before anything is done")
 	CHECK_EQUAL(cowdax_truncate(fs, inode, CDX_MAX_FILE + 1, NULL, &error), -EFBIG);
 	CHECK_EQUAL(cowdax_fallocate(fs, inode, COWDAX_FALLOCATE_PUNCH, 1, UINT64_MAX, true, NULL, &error), -EFBIG);
 	CHECK_EQUAL(cowdax_fallocate(fs, inode, COWDAX_FALLOCATE_PUNCH, 1, 0, true, NULL, &error), -EINVAL);
+	CHECK_EQUAL(cowdax_truncate(fs, inode, CDX_MAX_FILE, NULL, &error), 0);
+	CHECK_EQUAL(cowdax_truncate(fs, inode, 0, NULL, &error), 0);
 	/* The last byte that may be. */
 	CHECK_EQUAL(cowdax_write(fs, inode, "x", 1, CDX_MAX_FILE - 1, NULL, &error), 0);
 	rig_expect(fs, inode, CDX_MAX_FILE - 1, 1, 'x');

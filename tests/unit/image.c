@@ -299,6 +299,85 @@ TEST("an operation that starts anew after room was made counts, and tells, nothi
 	cowdax_close(fs);
 }
 
+static void expect_result(const struct cowdax_result *result, uint64_t inode, uint64_t offset, uint64_t length)
+{
+	CHECK_EQUAL(result->inode, inode);
+	CHECK_EQUAL(result->offset, offset);
+	CHECK_EQUAL(result->length, length);
+}
+
+static ssize_t give_all(void *arg, void *buffer, size_t length)
+{
+	uint64_t *left = arg, part = *left < length ? *left : length;
+
+	memset(buffer, 's', part);
+	*left -= part;
+	return (ssize_t)part;
+}
+
+/* Append @length bytes to /a, as one stream. */
+static void append_stream(struct cowdax *fs, uint64_t length, struct cowdax_result *result)
+{
+	struct cowdax_write_request request = {
+		.path = "/a", .append = true, .length = COWDAX_TO_END, .source = give_all, .source_arg = &length,
+	};
+
+	*result = (struct cowdax_result){0};
+	CHECK_EQUAL(cowdax_write_stream(fs, &request, result, NULL), 0);
+}
+
+TEST("a long stream that ends before the length it was to have is ENODATA, and nothing has changed")
+{
+	struct cowdax *fs = rig_new(32 * MIB, 0, 0);
+	uint64_t a = rig_create(fs, "/a"), left = 5 * MIB, free_blocks = rig_free_blocks(fs);
+	struct cowdax_write_request request = {
+		.path = "/a", .truncate = true, .length = 6 * MIB, .source = give_all, .source_arg = &left,
+	};
+	struct cowdax_stat st;
+
+	CHECK_EQUAL(cowdax_write_stream(fs, &request, NULL, NULL), -ENODATA);
+	CHECK_EQUAL(left, 0);
+	CHECK_EQUAL(cowdax_stat(fs, a, &st, NULL), 0);
+	CHECK_EQUAL(st.size, 0);
+	rig_drain(fs);
+	CHECK_EQUAL(rig_free_blocks(fs), free_blocks);
+	rig_check(fs->path);
+	cowdax_close(fs);
+}
+
+TEST("a result says what was changed: whose, from where, and how much")
+{
+	struct cowdax *fs = rig_new(32 * MIB, 0, 0);
+	uint64_t a = rig_create(fs, "/a"), b = rig_create(fs, "/b");
+	struct cowdax_result result = {0};
+	char *bytes = calloc(1, 2 * MIB);
+
+	CHECK(bytes);
+	CHECK_EQUAL(cowdax_write(fs, b, "bytes", 5, 70, &result, NULL), 0);
+	expect_result(&result, b, 70, 5);
+	result = (struct cowdax_result){0};
+	CHECK_EQUAL(cowdax_write(fs, a, bytes, 2 * MIB, 99, &result, NULL), 0);
+	expect_result(&result, a, 99, 2 * MIB);
+	append_stream(fs, 10, &result);
+	expect_result(&result, a, 99 + 2 * MIB, 10);
+	append_stream(fs, 6 * MIB, &result);
+	expect_result(&result, a, 109 + 2 * MIB, 6 * MIB);
+	result = (struct cowdax_result){0};
+	CHECK_EQUAL(cowdax_fallocate(fs, a, COWDAX_FALLOCATE_PUNCH, 5000, 100, true, &result, NULL), 0);
+	expect_result(&result, a, 5000, 100);
+	result = (struct cowdax_result){0};
+	CHECK_EQUAL(cowdax_clone_range(fs, "/a", 4096, "/b", 8192, 4096, &result, NULL), 0);
+	expect_result(&result, b, 8192, 4096);
+	result = (struct cowdax_result){0};
+	CHECK_EQUAL(cowdax_truncate(fs, a, 77, &result, NULL), 0);
+	expect_result(&result, a, 0, 77);
+	result = (struct cowdax_result){0};
+	CHECK_EQUAL(cowdax_clone(fs, "/b", "/a", &result, NULL), 0);
+	expect_result(&result, a, 0, 12288);
+	free(bytes);
+	cowdax_close(fs);
+}
+
 TEST("a transaction in which something failed cannot be committed")
 {
 	struct cowdax *fs = rig_new(4 * MIB, 0, 0);
