@@ -287,7 +287,7 @@ static void splinter_space(struct cowdax *fs)
 	while (cowdax_write(fs, inode, block, BLOCK, done, NULL, &error) == 0)
 		done += BLOCK;
 	CHECK_EQUAL(cowdax_begin(fs, &error), 0);
-	for (uint64_t at = done / 4; at + BLOCK < done * 3 / 4; at += 2 * BLOCK)
+	for (uint64_t at = done / 4 / BLOCK * BLOCK; at + BLOCK < done * 3 / 4; at += 2 * BLOCK)
 		CHECK_EQUAL(cowdax_fallocate(fs, inode, COWDAX_FALLOCATE_PUNCH, at, BLOCK, true, NULL, &error), 0);
 	CHECK_EQUAL(cowdax_commit(fs, &error), 0);
 	rig_drain(fs);

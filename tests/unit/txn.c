@@ -818,6 +818,15 @@ static uint64_t memory_for(int kind, int count)
 	return after - before;
 }
 
+#ifdef __SANITIZE_ADDRESS__
+/* What has been freed is to be given back: it would be counted with what is in use. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "quarantine_size_mb=1:thread_local_quarantine_size_kb=64";
+}
+#endif
+
 /* The same in a process of its own, whose heap nobody has used before. */
 static uint64_t memory_for_alone(int kind, int count)
 {
