@@ -358,10 +358,15 @@ static int drain(struct cowdax *fs)
 	return cdx_txn_drain_all(&fs->txn, &blocked, &operation_error);
 }
 
+/* Only where little is free: each word of it is stored three times, and may be in flight. */
 static int trim_zero(struct cowdax *fs)
 {
 	struct cowdax_trimmed trimmed = {0};
+	struct cowdax_info info;
+	int ret = cowdax_info(fs, &info, &operation_error);
 
+	if (ret || info.free_blocks > 256)
+		return ret;
 	return cowdax_trim(fs, true, NULL, NULL, &trimmed, &operation_error);
 }
 
