@@ -445,6 +445,7 @@ int cdx_pmem_prepare(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
 			;
 		ret = populate(pm, first, stop);
 		pm->host_full = ret == -ENOSPC;
+		pm->host_was_full |= pm->host_full;
 		if (ret)
 			return ret;
 		for (; first < stop; first++)

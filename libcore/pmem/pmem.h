@@ -43,6 +43,7 @@ struct cdx_pmem {
 	uint64_t *populated;		/* a bit for each page that surely has backing store, or NULL */
 	size_t populated_length;	/* bytes mapped for it */
 	bool host_full;			/* the last time that room was asked for, the file's filesystem had none */
+	bool host_was_full;		/* ever since it was mapped, until nothing backed is left: prefer what is */
 	int fault;			/* a store met a fault: the next fence says so */
 	int fd;				/* to write through where a store meets bad media, or -1 */
 	uint64_t fd_offset;		/* of base in it, bytes */

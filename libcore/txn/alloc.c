@@ -14,6 +14,7 @@
 #define MAX_WINDOW_RUNS (CDX_MAX_RECORD_RUNS - MAX_POOL_RUNS)
 #define SMALL_BLOCKS 16		/* what the window serves */
 #define SPARE_RUNS 8		/* fewer runs than this: ask limbo for more; and room left for a commit's own */
+#define MOST_BACKED_RUNS 65536	/* of the space tree looked at for space that a full host backs */
 #define WORTH_RELEASING 16	/* blocks in a run that is given back to the space tree at once */
 
 static uint64_t to_grains(const struct cdx_txn *txn, uint64_t bytes)
@@ -35,18 +36,106 @@ static uint64_t scaled(const struct cdx_txn *txn, uint64_t bytes)
 
 /* ---- the reserves ---------------------------------------------------------------- */
 
+/* One call for all of it: a page at a time costs more than the stores. */
+static int prepare(struct cdx_txn *txn, uint64_t start, uint64_t count)
+{
+	return cdx_pmem_prepare(&txn->device->pm, start << txn->super->grain_shift,
+				count << txn->super->grain_shift);
+}
+
+/*
+ * The first part of the free run [*at, end) that the host has backing store for, of
+ * up to @want grains: 1, or 0 with *at past what has been looked at.
+ */
+static int backed_part(struct cdx_txn *txn, uint64_t *at, uint64_t end, uint64_t want, uint64_t *start,
+		       uint64_t *count)
+{
+	unsigned int shift = txn->super->grain_shift;
+	uint64_t align = want < cdx_block_grains(txn) ? 1 : cdx_block_grains(txn), offset, length;
+
+	while (*at < end) {
+		uint64_t first, last;
+
+		offset = *at << shift;
+		length = (end - *at) << shift;
+		if (!cdx_pmem_next_data(&txn->device->pm, &offset, &length))
+			break;
+		first = (((offset + (UINT64_C(1) << shift) - 1) >> shift) + align - 1) & ~(align - 1);
+		last = ((offset + length) >> shift) & ~(align - 1);
+		*at = (offset + length + (UINT64_C(1) << shift) - 1) >> shift;
+		if (first >= last)
+			continue;
+		*start = first;
+		*count = last - first < want ? last - first : want;
+		return 1;
+	}
+	*at = end;
+	return 0;
+}
+
+/*
+ * Free space that the host has backing store for, where it has no more to give: what
+ * the image's files once had.  From where the last was found on, and once around.
+ */
+static int find_backed(struct cdx_txn *txn, uint64_t want, uint64_t *start, uint64_t *count)
+{
+	uint64_t grains = txn->super->grains, at = txn->backed < grains ? txn->backed : 0, turn = at;
+	bool around = false;
+
+	for (int runs = 0; runs < MOST_BACKED_RUNS; runs++) {
+		uint64_t references, end;
+		int ret;
+
+		if (at >= grains) {
+			around = true;
+			at = 0;
+		}
+		if (around && at >= turn)
+			break;
+		ret = cdx_space_count(&txn->space, at, &references, &end);
+		if (ret)
+			return ret;
+		if (references) {
+			at = end;
+		} else if (backed_part(txn, &at, end, want, start, count)) {
+			txn->backed = *start + *count;
+			return cdx_super_allocatable(txn->super, *start, *count) ? 0 : -EUCLEAN;
+		}
+	}
+	txn->backed = at;
+	return -ENOSPC;
+}
+
+/* Free space to store to: any, but what the host backs already where it is known to be full. */
+static int find_storable(struct cdx_txn *txn, uint64_t want, uint64_t *start, uint64_t *count)
+{
+	bool was_full = txn->device->pm.host_was_full;
+	int ret;
+
+	if (was_full) {
+		ret = find_backed(txn, want, start, count);
+		if (ret != -ENOSPC)
+			return ret ? ret : prepare(txn, *start, *count);
+		/* Maybe it has room again; preparing will tell. */
+		txn->device->pm.host_was_full = false;
+	}
+	ret = cdx_space_find(&txn->space, want, start, count);
+	if (!ret)
+		ret = prepare(txn, *start, *count);
+	if (ret != -ENOSPC || !txn->device->pm.host_was_full)
+		return ret;
+	/* It may have given a part. */
+	ret = find_backed(txn, want, start, count);
+	return ret ? ret : prepare(txn, *start, *count);
+}
+
 /* Move free space of up to @want grains into @runs. */
 static int refill(struct cdx_txn *txn, struct cdx_runs *runs, uint64_t want)
 {
 	uint64_t start, count;
 	int ret;
 
-	ret = cdx_space_find(&txn->space, want, &start, &count);
-	if (ret)
-		return ret;
-	/* One call for all of it: a page at a time costs more than the stores. */
-	ret = cdx_pmem_prepare(&txn->device->pm, start << txn->super->grain_shift,
-			       count << txn->super->grain_shift);
+	ret = find_storable(txn, want, &start, &count);
 	if (!ret)
 		ret = cdx_space_take(&txn->space, start, count);
 	return ret ? ret : cdx_runs_add(runs, start, count);
@@ -58,6 +147,32 @@ static int release_run(struct cdx_txn *txn, struct cdx_runs *runs, size_t index)
 
 	cdx_runs_remove(runs, index);
 	return cdx_space_release(&txn->space, run.start, run.count);
+}
+
+/* What the host has no room for goes back to the space tree, and what it backs is taken instead. */
+static int sift(struct cdx_txn *txn, struct cdx_runs *runs)
+{
+	for (size_t i = runs->n; i-- > 0;) {
+		int ret = prepare(txn, runs->run[i].start, runs->run[i].count);
+
+		if (ret == -ENOSPC)
+			ret = release_run(txn, runs, i);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* Once in a transaction, where the host is full: its reserves may have come from files that had no data. */
+static int sift_reserves(struct cdx_txn *txn)
+{
+	int ret;
+
+	if (!txn->device->pm.host_was_full || txn->sifted)
+		return 0;
+	txn->sifted = true;
+	ret = sift(txn, &txn->record.pool);
+	return ret ? ret : sift(txn, &txn->record.window);
 }
 
 /* Give too long a list back to the space tree, but for @limit runs, the shortest first. */
@@ -191,6 +306,9 @@ int cdx_alloc_fill(struct cdx_txn *txn)
 	int ret;
 
 	cdx_budget_refresh(txn);
+	ret = sift_reserves(txn);
+	if (ret)
+		return ret;
 	/* Each turn takes something off the space tree or the window, so this ends. */
 	while ((ret = pool_suffices(txn)) == 0) {
 		ret = add_to_pool(txn);
@@ -354,8 +472,11 @@ static bool window_has(const struct cdx_txn *txn, uint64_t want)
 
 static int take_from_tree(struct cdx_txn *txn, uint64_t want, uint64_t *start, uint64_t *count)
 {
-	int ret = cdx_space_find(&txn->space, want, start, count);
+	int ret = txn->device->pm.host_was_full ? find_backed(txn, want, start, count) : -ENOSPC;
 
+	/* What a file gets that has no data yet need not be backed: others prepare it. */
+	if (ret == -ENOSPC)
+		ret = cdx_space_find(&txn->space, want, start, count);
 	if (!ret && *count < cdx_block_grains(txn))
 		ret = -ENOSPC;
 	return ret ? ret : cdx_space_take(&txn->space, *start, *count);
@@ -398,7 +519,9 @@ int cdx_alloc_data(struct cdx_txn *txn, uint64_t blocks, uint64_t *start, uint64
 	txn->took_data = true;
 	if (cdx_budget_must_drain(txn, want))
 		return -ENOSPC;
-	ret = keep_edges(txn);
+	ret = sift_reserves(txn);
+	if (!ret)
+		ret = keep_edges(txn);
 	if (ret)
 		return ret;
 	if (blocks > SMALL_BLOCKS) {

@@ -69,6 +69,8 @@ struct cdx_txn {
 	enum cdx_claim claim;
 	struct { uint64_t grains; uint32_t levels; } kept;	/* what cdx_budget_kept() is, with trees so high */
 	bool sparing;			/* space has run out once: put off what can be put off */
+	bool sifted;			/* the reserves hold nothing but what a full host backs */
+	uint64_t backed;		/* where such space was last found, grains */
 	bool took_data;			/* this transaction took blocks for data */
 	bool busy;			/* and the one before it did */
 	struct cdx_run taking;		/* the run that nodes are being written to */

@@ -12,7 +12,7 @@ int cdx_view_reset(struct cdx_txn *txn)
 	txn->taking.count = 0;
 	txn->pool_by_length = false;
 	txn->claim = CDX_CLAIM_AVAILABLE;
-	txn->sparing = false;
+	txn->sparing = txn->sifted = false;
 	if (txn->working != CDX_WORKING_SAME)
 		ret = cdx_record_copy(&txn->record, &txn->committed);
 	txn->working = ret ? CDX_WORKING_STALE : CDX_WORKING_SAME;
