@@ -56,10 +56,7 @@ int cdx_dir_next(struct cdx_txn *txn, uint64_t dir, uint64_t *from, struct cdx_d
 	struct cdx_cursor cursor;
 	int ret;
 
-	ret = cdx_cursor_seek(&cursor, &txn->fs, &key);
-	if (ret > 0 && (!cdx_cursor_at_item(&cursor) ||
-			cdx_key_compare(3, cdx_cursor_item(&cursor), &key) < 0))
-		ret = cdx_cursor_next(&cursor);
+	ret = cdx_cursor_seek_from(&cursor, &txn->fs, &key);
 	if (ret > 0) {
 		const struct cdx_disk_fs_item *head = cdx_cursor_item(&cursor);
 

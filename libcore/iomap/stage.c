@@ -29,10 +29,7 @@ static int find_entry(struct cdx_txn *txn, uint64_t lane, struct cdx_disk_stagin
 	struct cdx_cursor cursor;
 	int ret;
 
-	ret = cdx_cursor_seek(&cursor, &txn->staging, &key);
-	if (ret > 0 && (!cdx_cursor_at_item(&cursor) ||
-			cdx_key_compare(1, cdx_cursor_item(&cursor), &key) < 0))
-		ret = cdx_cursor_next(&cursor);
+	ret = cdx_cursor_seek_from(&cursor, &txn->staging, &key);
 	if (ret > 0)
 		*entry = *(struct cdx_disk_staging *)cdx_cursor_item(&cursor);
 	cdx_cursor_end(&cursor);

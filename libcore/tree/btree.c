@@ -127,6 +127,16 @@ int cdx_cursor_next(struct cdx_cursor *cursor)
 	return 1;
 }
 
+int cdx_cursor_seek_from(struct cdx_cursor *cursor, struct cdx_tree *tree, const struct cdx_key *key)
+{
+	int ret = cdx_cursor_seek(cursor, tree, key);
+
+	if (ret > 0 && (!cdx_cursor_at_item(cursor) ||
+			cdx_key_compare(key_words(tree), cdx_cursor_item(cursor), key) < 0))
+		ret = cdx_cursor_next(cursor);
+	return ret;
+}
+
 struct cdx_key cdx_cursor_next_key(const struct cdx_cursor *cursor)
 {
 	return cdx_tree_child_upper(cursor->node[0], (unsigned int)cursor->index[0], &cursor->upper[0]);

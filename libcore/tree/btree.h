@@ -59,6 +59,8 @@ struct cdx_cursor {
 /* Go to the last item with a key not above @key, or before the first item when
  * there is none (index -1).  1; 0 when the tree is empty; -errno. */
 int cdx_cursor_seek(struct cdx_cursor *cursor, struct cdx_tree *tree, const struct cdx_key *key);
+/* Go to the first item with a key not below @key: 1; 0 when there is none; -errno. */
+int cdx_cursor_seek_from(struct cdx_cursor *cursor, struct cdx_tree *tree, const struct cdx_key *key);
 /* Go to the next or previous item: 1; 0 when there is none (then only end is allowed); -errno. */
 int cdx_cursor_next(struct cdx_cursor *cursor);
 /* Every seek, whatever it returned, needs its end. */
