@@ -68,10 +68,11 @@ static int print_dots(struct cli *cli, const struct walk_directory *directory)
 {
 	char *above = walk_join(directory->path, "..");
 	uint64_t parent;
-	int ret = above ? 0 : cli_fail_errno(cli, -ENOMEM, directory->path);
+	int ret;
 
-	if (!ret)
-		ret = print_in(cli, directory->path, ".", directory->inode, S_IFDIR);
+	if (!above)
+		return cli_fail_errno(cli, -ENOMEM, directory->path);
+	ret = print_in(cli, directory->path, ".", directory->inode, S_IFDIR);
 	if (!ret && strncmp(above, "ino:", 4) != 0) {
 		ret = cowdax_lookup(cli->fs, above, &parent, &cli->error);
 		if (!ret)

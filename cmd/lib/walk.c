@@ -29,11 +29,12 @@ static struct walk_directory *new_directory(const char *parent, const char *name
 {
 	char *path = walk_join(parent, name);
 	struct walk_directory *directory = NULL;
+	size_t size = path ? strlen(path) + 1 : 0;
 
 	if (path)
-		directory = malloc(sizeof(*directory) + strlen(path) + 1);
+		directory = malloc(sizeof(*directory) + size);
 	if (directory) {
-		strcpy(directory->path, path);
+		memcpy(directory->path, path, size);
 		directory->inode = inode;
 	}
 	free(path);

@@ -80,16 +80,16 @@ static uint32_t *seen_slot(struct cdx_seen_table *seen, uint64_t grain)
 
 static int seen_rehash(struct cdx_seen_table *seen)
 {
-	size_t count = seen->slot_count * 2;
-	uint32_t *slots = calloc(count, sizeof(*slots));
+	struct cdx_seen_table grown = *seen;
 
-	if (!slots)
+	grown.slot_count *= 2;
+	grown.slots = calloc(grown.slot_count, sizeof(*grown.slots));
+	if (!grown.slots)
 		return -ENOMEM;
+	for (size_t i = 0; i < grown.count; i++)
+		*seen_slot(&grown, grown.nodes[i].grain) = (uint32_t)i + 1;
 	free(seen->slots);
-	seen->slots = slots;
-	seen->slot_count = count;
-	for (size_t i = 0; i < seen->count; i++)
-		*seen_slot(seen, seen->nodes[i].grain) = (uint32_t)i + 1;
+	*seen = grown;
 	return 0;
 }
 

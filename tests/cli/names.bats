@@ -97,7 +97,7 @@ load helper
     cowdax-mkdir -p image /a./b..
     cowdax-rm -r image /a./b..//
     cowdax-rm -r image a.
-    [ -z "$(cowdax-ls -a image | grep -vx '\.\.\?')" ]
+    [ "$(cowdax-ls -a image | grep -cvx '\.\.\?')" = 0 ]
 }
 
 @test "ls sorts by bytes, one name a line" {

@@ -58,7 +58,7 @@ load helper
     [ ! -s stderr ]
     got=0
     cowdax-read image /a | head -c 1 >out || got=${PIPESTATUS[0]}
-    [ $got = 0 ] || [ $got = $((128 + 13)) ]
+    [ "$got" = 0 ] || [ "$got" = $((128 + 13)) ]
 }
 
 @test "where SIGPIPE is ignored, a reader that has gone away is an error, not silence" {

@@ -138,9 +138,9 @@ static int remove_in_pieces(struct cowdax *fs)
 	if (ret)
 		return cdx_image_explain(fs, ret, "/dir", &operation_error);
 	/* What cannot be done now is not the removal's failure. */
-	while (!ret && cdx_orphans_wait(&fs->txn) && cdx_orphan_sweep(&fs->txn, 1, NULL) > 0)
+	while (cdx_orphans_wait(&fs->txn) && cdx_orphan_sweep(&fs->txn, 1, NULL) > 0)
 		;
-	return ret;
+	return 0;
 }
 
 static int remove_shared_tree(struct cowdax *fs)

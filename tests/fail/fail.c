@@ -438,7 +438,7 @@ static void try_setup(const struct setup *setup, const struct operation *operati
 	for (const char *at = operation->name; *at; at++)
 		random = random * 31 + (unsigned char)*at;
 	/* By a new handle and by a used one, which remembers. */
-	for (int used = 0; used <= !!operation->run; used++) {
+	for (int used = 0; used <= (operation->run ? 1 : 0); used++) {
 		trial.used = used;
 		if (options->n && options->used != trial.used)
 			continue;

@@ -10,12 +10,14 @@ static uint64_t seed = 1000;
 
 static struct cowdax_mkfs_options options_for(uint64_t size, uint32_t block_size, uint64_t fs_offset)
 {
+	uint64_t own_seed = seed++;
+
 	return (struct cowdax_mkfs_options){
 		.block_size = block_size,
 		.size = size,
 		.fs_offset = fs_offset,
 		.uuid = {1},
-		.seed = seed++,
+		.seed = own_seed,
 		.create = true,
 	};
 }
