@@ -267,10 +267,11 @@ static int check_contents(struct cli *cli, int fd, uint64_t size, uint64_t lengt
 		return 0;
 	if (length && length < size - range.start)
 		range.end = range.start + length;
-	ret = cowdax_find(cli->image, range.start, range.end - range.start, refuse_found, cli,
-			  &cli->error);
+	/* What starts where the new one shall is the newest that was made there: it is named first. */
+	ret = ask_blkid(cli, fd, range.start, &range, size);
 	if (!ret)
-		ret = ask_blkid(cli, fd, range.start, &range, size);
+		ret = cowdax_find(cli->image, range.start, range.end - range.start, refuse_found, cli,
+				  &cli->error);
 	if (!ret && range.start)
 		ret = ask_blkid(cli, fd, 0, &range, size);
 	if (!ret)

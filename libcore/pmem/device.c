@@ -140,8 +140,6 @@ static int refuse_unusable(const struct cdx_device *device, const char *path, co
 		return cdx_error(error, -EINVAL, "%s: a filesystem starts at a multiple of %" PRIu64
 				 ", the alignment of the device, not at %" PRIu64, path,
 				 device->alignment, device->fs_offset);
-	if (device->block && is_mounted(st->st_rdev))
-		return cdx_error(error, -EBUSY, "%s: mounted: will not touch it", path);
 	if (device->regular && (device->flags & CDX_DEVICE_EXCLUSIVE) && backs_a_loop_device(st))
 		return cdx_error(error, -EBUSY, "%s: in use by a loop device", path);
 	return 0;
@@ -211,6 +209,9 @@ int cdx_device_open(struct cdx_device *device, const char *path, uint64_t fs_off
 	/* Opening anything else, a FIFO above all, may wait or have effects. */
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode) && !S_ISCHR(st.st_mode))
 		return S_ISDIR(st.st_mode) ? cdx_error_errno(error, -EISDIR, path) : not_an_image(path, error);
+	/* Before it is opened: for itself alone, it could not be, which says just "busy". */
+	if (S_ISBLK(st.st_mode) && is_mounted(st.st_rdev))
+		return cdx_error(error, -EBUSY, "%s: mounted: will not touch it", path);
 	if (S_ISBLK(st.st_mode) && (flags & CDX_DEVICE_EXCLUSIVE))
 		mode |= O_EXCL;
 	device->fd = open_again(path, mode);
