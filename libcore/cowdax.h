@@ -7,7 +7,8 @@
  * Conventions, unless a function says otherwise:
  *  - Functions return 0 (or a count >= 0) on success and a negative errno on
  *    failure; then *error, when the caller passed one, holds a sentence of the
- *    form "WHAT: reason".  -EUCLEAN means that the image is damaged.
+ *    form "WHAT: reason", about the image, or a path or inode ("ino:N") in it; after a
+ *    success it is empty.  -EUCLEAN means that the image is damaged.
  *  - Outputs are written only on success.
  *  - Sizes, offsets and addresses are bytes; addresses count from the start of
  *    the filesystem, not of the file it lies in.

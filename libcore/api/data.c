@@ -69,10 +69,14 @@ int cowdax_write(struct cowdax *fs, uint64_t inode, const void *buffer, size_t l
 		.result = or_own(result, &own),
 	};
 
-	if (length > CDX_IMAGE_LONG && !cdx_txn_is_open(&fs->txn) && !(fs->flags & COWDAX_DRY_RUN))
-		return cdx_image_write_staged(fs, inode, buffer, length, offset, args.result, error);
+	int ret;
+
 	fs->subject = inode;
-	return cdx_image_change(fs, write_op, &args, args.result, NULL, error);
+	if (length <= CDX_IMAGE_LONG || cdx_txn_is_open(&fs->txn) || fs->flags & COWDAX_DRY_RUN)
+		return cdx_image_change(fs, write_op, &args, args.result, NULL, error);
+	cdx_image_enter(fs, error);
+	ret = cdx_image_write_staged(fs, inode, buffer, length, offset, args.result, error);
+	return cdx_image_leave(fs, ret, NULL, error);
 }
 
 static int truncate_op(struct cowdax *fs, void *arg, struct cowdax_error *error)

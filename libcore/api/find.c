@@ -134,16 +134,15 @@ int cowdax_find(const char *path, uint64_t offset, uint64_t length, cowdax_found
 	struct cdx_device device;
 	int ret;
 
-	if (error)
-		*error = (struct cowdax_error){0};
+	cdx_error_begin(error);
 	ret = cdx_device_open(&device, path, 0, CDX_DEVICE_NO_LOCK, error);
 	if (ret)
-		return ret;
+		return cdx_error_end(error, ret, path);
 	if (offset >= device.size)
 		length = 0;
 	else if (length > device.size - offset)
 		length = device.size - offset;
 	ret = cdx_find(&device, offset, length, fn, arg);
 	cdx_device_close(&device);
-	return ret;
+	return cdx_error_end(error, ret, path);
 }

@@ -123,29 +123,22 @@ int cowdax_open(const char *path, const struct cowdax_open_options *options, str
 {
 	static const struct cowdax_open_options defaults;
 	struct cowdax *fs = calloc(1, sizeof(*fs));
-	struct cowdax_error reason = {0};
 	int ret;
 
+	cdx_error_begin(error);
 	if (!options)
 		options = &defaults;
 	if (!fs)
-		return cdx_error_errno(error, -ENOMEM, path);
+		return cdx_error_end(error, -ENOMEM, path);
 	fs->device.fd = -1;
 	fs->flags = options->flags;
 	fs->path = strdup(path);
-	ret = fs->path ? open_image(fs, options, &reason) : -ENOMEM;
-	if (ret) {
-		if (reason.code == ret && strncmp(reason.text, path, strlen(path)) == 0)
-			cdx_error(error, ret, "%s", reason.text);
-		else if (reason.code == ret)
-			cdx_error(error, ret, "%s: %s", path, reason.text);
-		else
-			cdx_error_errno(error, ret, path);
+	ret = fs->path ? open_image(fs, options, error) : -ENOMEM;
+	if (ret)
 		cowdax_close(fs);
-		return ret;
-	}
-	*out = fs;
-	return 0;
+	else
+		*out = fs;
+	return cdx_error_end(error, ret, path);
 }
 
 void cowdax_close(struct cowdax *fs)
@@ -195,7 +188,7 @@ void cdx_image_remember(struct cowdax *fs, const char *path, uint64_t inode)
 	fs->known.inode = inode;
 }
 
-int cdx_image_explain(const struct cowdax *fs, int code, const char *what, struct cowdax_error *error)
+static int explain(const struct cowdax *fs, int code, const char *what, struct cowdax_error *error)
 {
 	char number[32];
 
@@ -225,24 +218,18 @@ int cdx_image_explain(const struct cowdax *fs, int code, const char *what, struc
 	return cdx_error_errno(error, code, what);
 }
 
-/* The layers below know no path. */
-static int with_path(const struct cowdax *fs, int code, struct cowdax_error *error)
-{
-	char text[sizeof(error->text)];
-
-	if (!error || error->code != code || !error->text[0])
-		return cdx_image_explain(fs, code, fs->path, error);
-	memcpy(text, error->text, sizeof(text));
-	return cdx_error(error, code, "%s: %s", fs->path, text);
-}
-
-/* cdx_error() leaves an old sentence with an old code: make sure it is not taken for a new one. */
-static void forget(struct cowdax *fs, struct cowdax_error *error)
+void cdx_image_enter(struct cowdax *fs, struct cowdax_error *error)
 {
 	fs->txn.unreadable.inode = 0;
 	fs->device.pm.host_full = false;
-	if (error)
-		*error = (struct cowdax_error){0};
+	cdx_error_begin(error);
+}
+
+int cdx_image_leave(const struct cowdax *fs, int code, const char *what, struct cowdax_error *error)
+{
+	if (code < 0)
+		code = explain(fs, code, what, error);
+	return cdx_error_end(error, code, fs->path);
 }
 
 /* ---- ranges ---- */
@@ -258,7 +245,7 @@ static int lock_range(struct cowdax *fs, uint64_t inode, uint64_t first, uint64_
 	ret = cdx_range_lock(&fs->device, &fs->range, inode, first, count, wait);
 	if (ret == -EAGAIN)
 		return cdx_error(error, ret, "%s: another process is writing there", fs->path);
-	return ret ? cdx_image_explain(fs, ret, "range lock", error) : 0;
+	return ret;
 }
 
 static void to_blocks(const struct cowdax *fs, uint64_t offset, uint64_t length, uint64_t *first, uint64_t *count)
@@ -325,7 +312,7 @@ static int start(struct cowdax *fs, struct cowdax_error *error)
 	int ret = begin_swept(fs, error);
 
 	if (ret)
-		return with_path(fs, ret, error);
+		return ret;
 	ret = cdx_stage_sweep(&fs->txn, &fs->stage, false);
 	if (ret >= 0)
 		return 0;
@@ -351,13 +338,12 @@ static int start_roomy(struct cowdax *fs, struct cowdax_error *error)
 	return ret && ret != -ENOSPC ? ret : start(fs, error);
 }
 
-int cowdax_begin(struct cowdax *fs, struct cowdax_error *error)
+static int begin(struct cowdax *fs, struct cowdax_error *error)
 {
 	int ret = cdx_image_usable(fs, error);
 
 	if (ret)
 		return ret;
-	forget(fs, error);
 	/* Nothing can be waited for once the commit lock is held (R12). */
 	ret = lock_range(fs, CDX_RANGE_ALL, 0, 0, error);
 	if (ret)
@@ -366,7 +352,7 @@ int cowdax_begin(struct cowdax *fs, struct cowdax_error *error)
 	ret = start_roomy(fs, error);
 	if (ret) {
 		cdx_range_unlock(&fs->device, &fs->range);
-		return cdx_image_explain(fs, ret, fs->path, error);
+		return ret;
 	}
 	if (fs->txn.drain == CDX_DRAIN_DUE)
 		fs->txn.drain = CDX_DRAIN_LATER;
@@ -375,13 +361,18 @@ int cowdax_begin(struct cowdax *fs, struct cowdax_error *error)
 	return 0;
 }
 
-int cowdax_commit(struct cowdax *fs, struct cowdax_error *error)
+int cowdax_begin(struct cowdax *fs, struct cowdax_error *error)
+{
+	cdx_image_enter(fs, error);
+	return cdx_image_leave(fs, begin(fs, error), fs->path, error);
+}
+
+static int commit(struct cowdax *fs, struct cowdax_error *error)
 {
 	int ret = cdx_image_usable(fs, error);
 
 	if (ret)
 		return ret;
-	forget(fs, error);
 	if (!fs->explicit_txn)
 		return cdx_error(error, -EINVAL, "%s: no transaction is open", fs->path);
 	if (fs->failed) {
@@ -391,7 +382,13 @@ int cowdax_commit(struct cowdax *fs, struct cowdax_error *error)
 	fs->explicit_txn = false;
 	ret = cdx_txn_commit(&fs->txn, error);
 	cdx_range_unlock(&fs->device, &fs->range);
-	return ret ? cdx_image_explain(fs, ret, "commit", error) : cdx_image_tidy(fs, fs->path, error);
+	return ret ? ret : cdx_image_tidy(fs, fs->path, error);
+}
+
+int cowdax_commit(struct cowdax *fs, struct cowdax_error *error)
+{
+	cdx_image_enter(fs, error);
+	return cdx_image_leave(fs, commit(fs, error), fs->path, error);
 }
 
 void cowdax_abort(struct cowdax *fs)
@@ -534,7 +531,7 @@ int cdx_image_make_room(struct cowdax *fs, struct cowdax_error *error)
 	ret = take_apart(fs, true, &blocked, error);
 	if (ret && ret != -ENOSPC)
 		return ret;
-	forget(fs, error);
+	cdx_image_enter(fs, error);
 	fs->held_back = blocked;
 	return 0;
 }
@@ -576,7 +573,7 @@ static int when_free(struct cowdax *fs, cdx_image_op *op, void *args, struct cow
 
 	if (ret != -EINPROGRESS)
 		return ret;
-	forget(fs, error);
+	cdx_image_enter(fs, error);
 	ret = lock_range(fs, fs->wanted.inode, fs->wanted.first, fs->wanted.count, error);
 	if (ret)
 		return ret;
@@ -585,67 +582,80 @@ static int when_free(struct cowdax *fs, cdx_image_op *op, void *args, struct cow
 	return ret;
 }
 
+static int change_explicitly(struct cowdax *fs, cdx_image_op *op, void *args, struct cowdax_error *error)
+{
+	int ret = op(fs, args, error);
+
+	/* However many operations there are, memory is bounded (R18). */
+	if (!ret)
+		ret = cdx_txn_relieve(&fs->txn);
+	fs->failed = fs->failed || ret;
+	return ret;
+}
+
+/* In a transaction of its own; when space runs out, in another, once room has been made. */
+static int change_roomily(struct cowdax *fs, cdx_image_op *op, void *args, struct cowdax_result *result,
+			  struct cowdax_error *error)
+{
+	struct cowdax_result before = {0};
+	int ret;
+
+	if (result)
+		before = *result;
+	fs->held_back = false;
+	ret = when_free(fs, op, args, result, error);
+	if (ret != -ENOSPC)
+		return ret;
+	ret = cdx_image_make_room(fs, error);
+	if (ret)
+		return ret;
+	if (result) {
+		*result = before;
+		if (result->step)
+			result->step(result->step_arg, NULL);
+	}
+	fs->sparing = true;
+	ret = when_free(fs, op, args, result, error);
+	fs->sparing = false;
+	return ret;
+}
+
 int cdx_image_change(struct cowdax *fs, cdx_image_op *op, void *args, struct cowdax_result *result,
 		     const char *what, struct cowdax_error *error)
 {
 	struct cowdax_result before = {0};
-	int ret = cdx_image_usable(fs, error);
+	int ret;
 
-	if (ret)
-		return ret;
-	forget(fs, error);
+	cdx_image_enter(fs, error);
 	if (result)
 		before = *result;
-	if (fs->explicit_txn) {
-		ret = op(fs, args, error);
-		/* However many operations there are, memory is bounded (R18). */
-		if (!ret)
-			ret = cdx_txn_relieve(&fs->txn);
-		fs->failed = fs->failed || ret;
-	} else {
-		fs->held_back = false;
-		ret = when_free(fs, op, args, result, error);
-		if (ret == -ENOSPC) {
-			int room = cdx_image_make_room(fs, error);
-
-			if (room) {
-				if (result)
-					*result = before;
-				return cdx_image_explain(fs, room, what, error);
-			}
-			if (result) {
-				*result = before;
-				if (result->step)
-					result->step(result->step_arg, NULL);
-			}
-			fs->sparing = true;
-			ret = when_free(fs, op, args, result, error);
-			fs->sparing = false;
-		}
-	}
-	if (ret) {
-		if (result)
-			*result = before;
-		return cdx_image_explain(fs, ret, what, error);
-	}
-	if (result)
+	ret = cdx_image_usable(fs, error);
+	if (!ret && fs->explicit_txn)
+		ret = change_explicitly(fs, op, args, error);
+	else if (!ret)
+		ret = change_roomily(fs, op, args, result, error);
+	if (result && ret)
+		*result = before;
+	else if (result)
 		result->transaction = fs->txn.record.transaction;
-	return 0;
+	return cdx_image_leave(fs, ret, what, error);
 }
 
 int cdx_image_look(struct cowdax *fs, cdx_image_op *op, void *args, const char *what,
 		   struct cowdax_error *error)
 {
 	bool own_view = !cdx_txn_is_open(&fs->txn) && !fs->txn.epoch;
-	int ret = cdx_image_usable(fs, error);
+	int ret;
 
+	cdx_image_enter(fs, error);
+	ret = cdx_image_usable(fs, error);
 	if (ret)
 		return ret;
-	forget(fs, error);
-	ret = own_view ? cdx_txn_view(&fs->txn, error) : 0;
+	if (own_view)
+		ret = cdx_txn_view(&fs->txn, error);
 	if (!ret)
 		ret = op(fs, args, error);
 	if (own_view)
 		cdx_txn_release_view(&fs->txn);
-	return ret < 0 ? cdx_image_explain(fs, ret, what, error) : ret;
+	return cdx_image_leave(fs, ret, what, error);
 }

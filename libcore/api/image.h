@@ -30,8 +30,13 @@ struct cowdax {
 
 /* @inode was found at @path: messages about it can say so. */
 void cdx_image_remember(struct cowdax *fs, const char *path, uint64_t inode);
-/* Say what went wrong with @what (NULL: fs->subject), unless that has been said; returns @code. */
-int cdx_image_explain(const struct cowdax *fs, int code, const char *what, struct cowdax_error *error);
+/*
+ * What every public function on a handle begins and ends with, by itself or in
+ * cdx_image_change() and cdx_image_look(): see cdx_error_begin().  A failure has a
+ * sentence about @what (NULL: fs->subject) or, where that is more to the point, the image.
+ */
+void cdx_image_enter(struct cowdax *fs, struct cowdax_error *error);
+int cdx_image_leave(const struct cowdax *fs, int code, const char *what, struct cowdax_error *error);
 /* -EPERM in a process that did not open the handle. */
 int cdx_image_usable(const struct cowdax *fs, struct cowdax_error *error);
 /* The same, and -EROFS where nothing can be changed, nor is in a dry run. */
@@ -81,7 +86,7 @@ int cdx_image_own(struct cowdax *fs, uint64_t inode, uint64_t from, uint64_t to,
 
 /* Writes longer than this are staged: their bytes are not copied under the commit lock. */
 #define CDX_IMAGE_LONG (UINT64_C(1) << 20)
-/* A long write of bytes in memory. */
+/* A long write of bytes in memory, between cdx_image_enter() and cdx_image_leave(). */
 int cdx_image_write_staged(struct cowdax *fs, uint64_t inode, const void *bytes, uint64_t length,
 			   uint64_t offset, struct cowdax_result *result, struct cowdax_error *error);
 

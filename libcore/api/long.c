@@ -60,8 +60,7 @@ static int begin_append(struct cowdax *fs, struct cdx_target *target, struct cow
 			return ret;
 	}
 	/* Removed meanwhile: the last transaction makes it anew, or says that it is not there. */
-	if (error)
-		error->code = 0;
+	cdx_error_begin(error);
 	target->inode = 0;
 	target->offset = 0;
 	return begin_at(fs, target, COWDAX_TO_END, error);
@@ -173,18 +172,16 @@ int cdx_image_write_staged(struct cowdax *fs, uint64_t inode, const void *bytes,
 	struct cdx_target target = {.inode = inode, .start = offset, .offset = offset};
 	int ret;
 
-	fs->subject = inode;
 	ret = cdx_image_writable(fs, error);
 	if (!ret)
 		ret = cdx_file_check_range(offset, length);
-	if (ret)
-		return cdx_image_explain(fs, ret, NULL, error);
-	ret = cdx_long_begin(fs, &target, length, error);
+	if (!ret)
+		ret = cdx_long_begin(fs, &target, length, error);
 	if (ret)
 		return ret;
 	ret = cdx_long_append(fs, bytes, length, error);
 	if (!ret)
 		ret = cdx_long_finish(fs, &target, result, error);
 	cdx_long_end(fs);
-	return ret ? cdx_image_explain(fs, ret, NULL, error) : 0;
+	return ret;
 }

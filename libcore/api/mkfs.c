@@ -362,17 +362,14 @@ int cowdax_mkfs(const char *path, const struct cowdax_mkfs_options *options, str
 	struct cowdax_info made;
 	int ret;
 
-	if (error)
-		*error = (struct cowdax_error){0};
+	cdx_error_begin(error);
 	if (options->size >= CDX_MAX_IMAGE || options->fs_offset >= CDX_MAX_IMAGE)
 		return cdx_error(error, -EFBIG, "%s: beyond the largest image", path);
 	ret = open_target(&target, path, options, error);
 	if (!ret)
 		ret = make(&target, path, options, &made, error);
 	close_target(&target, path, ret != 0);
-	if (ret)
-		return cdx_error_errno(error, ret, path);
-	if (info)
+	if (!ret && info)
 		*info = made;
-	return 0;
+	return cdx_error_end(error, ret, path);
 }

@@ -174,5 +174,6 @@ int cowdax_list(struct cowdax *fs, uint64_t inode, cowdax_list_fn *fn, void *arg
 {
 	struct name_args args = {.inode = inode, .fn = fn, .arg = arg};
 
-	return cdx_image_look(fs, list_op, &args, "directory", error);
+	fs->subject = inode;
+	return cdx_image_look(fs, list_op, &args, NULL, error);
 }

@@ -160,6 +160,24 @@ static int write_chunks(struct cowdax *fs, struct stream *stream, uint64_t lengt
 	return ret;
 }
 
+static int write_stream(struct cowdax *fs, struct stream *stream, const struct cowdax_write_request *request,
+			struct cowdax_error *error)
+{
+	int ret = cdx_image_writable(fs, error);
+
+	if (!ret)
+		ret = cdx_source_init(&stream->source, request);
+	if (ret)
+		return ret;
+	if (request->chunk)
+		ret = write_chunks(fs, stream, request->length, request->chunk, error);
+	else
+		ret = write_once(fs, stream, error);
+	cdx_source_exit(&stream->source);
+	fs->failed = fs->failed || (ret && fs->explicit_txn);
+	return ret;
+}
+
 int cowdax_write_stream(struct cowdax *fs, const struct cowdax_write_request *request,
 			struct cowdax_result *result, struct cowdax_error *error)
 {
@@ -178,21 +196,11 @@ int cowdax_write_stream(struct cowdax *fs, const struct cowdax_write_request *re
 	int ret;
 
 	before = *stream.result;
-	ret = cdx_image_writable(fs, error);
-	if (ret)
-		return ret;
-	ret = cdx_source_init(&stream.source, request);
-	if (ret)
-		return cdx_error_errno(error, ret, request->path);
-	if (request->chunk)
-		ret = write_chunks(fs, &stream, request->length, request->chunk, error);
-	else
-		ret = write_once(fs, &stream, error);
-	cdx_source_exit(&stream.source);
-	if (!ret)
-		return 0;
-	fs->failed = fs->failed || fs->explicit_txn;
-	before.bytes_committed = stream.result->bytes_committed;
-	*stream.result = before;
-	return cdx_image_explain(fs, ret, request->path, error);
+	cdx_image_enter(fs, error);
+	ret = write_stream(fs, &stream, request, error);
+	if (ret) {
+		before.bytes_committed = stream.result->bytes_committed;
+		*stream.result = before;
+	}
+	return cdx_image_leave(fs, ret, request->path, error);
 }

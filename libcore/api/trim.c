@@ -178,11 +178,9 @@ static int trim_op(struct cowdax *fs, void *args, struct cowdax_error *error)
 	return ret;
 }
 
-static int explain(const struct cowdax *fs, int code, struct cowdax_error *error)
+static int cannot_give_back(const struct cowdax *fs, struct cowdax_error *error)
 {
-	if (code != -EOPNOTSUPP)
-		return code;
-	return cdx_error(error, code, "%s: its host takes no space back; zeros can be written over it", fs->path);
+	return cdx_error(error, -EOPNOTSUPP, "%s: its host takes no space back; zeros can be written over it", fs->path);
 }
 
 /* From one end to the other, once. */
@@ -191,7 +189,7 @@ static int trim_all(struct cowdax *fs, struct trim *trim, struct cowdax_error *e
 	int ret = cdx_image_make_room(fs, error);
 
 	if (ret && ret != -ENOSPC)
-		return cdx_image_explain(fs, ret, fs->path, error);
+		return ret;
 	do {
 		struct trim before = *trim;
 
@@ -202,12 +200,12 @@ static int trim_all(struct cowdax *fs, struct trim *trim, struct cowdax_error *e
 	return ret;
 }
 
-int cowdax_trim(struct cowdax *fs, bool zero, cowdax_trim_fn *fn, void *arg, struct cowdax_trimmed *trimmed,
+static int trim(struct cowdax *fs, bool zero, cowdax_trim_fn *fn, void *arg, struct cowdax_trimmed *trimmed,
 		struct cowdax_error *error)
 {
 	struct cowdax_trimmed done = {0};
-	struct trim trim = {.zero = zero};
 	int ret = cdx_image_usable(fs, error);
+	struct trim trim;
 
 	if (ret)
 		return ret;
@@ -216,7 +214,7 @@ int cowdax_trim(struct cowdax *fs, bool zero, cowdax_trim_fn *fn, void *arg, str
 	if (fs->flags & COWDAX_RDONLY)
 		return cdx_error(error, -EROFS, "%s: the image is open for reading only", fs->path);
 	if (!zero && fs->device.device_dax)
-		return explain(fs, -EOPNOTSUPP, error);
+		return cannot_give_back(fs, error);
 	for (int pass = 0; pass < (zero && !fs->device.pm.discard ? PASSES : 1) && !ret; pass++) {
 		trim = (struct trim){.zero = zero, .fn = pass ? NULL : fn, .fn_arg = arg, .done = trim.done};
 		ret = trim_all(fs, &trim, error);
@@ -226,5 +224,12 @@ int cowdax_trim(struct cowdax *fs, bool zero, cowdax_trim_fn *fn, void *arg, str
 	trimmed->bytes += done.bytes;
 	trimmed->runs += done.runs;
 	trimmed->transaction = fs->txn.committed.transaction;
-	return ret ? explain(fs, ret, error) : 0;
+	return ret == -EOPNOTSUPP ? cannot_give_back(fs, error) : ret;
+}
+
+int cowdax_trim(struct cowdax *fs, bool zero, cowdax_trim_fn *fn, void *arg, struct cowdax_trimmed *trimmed,
+		struct cowdax_error *error)
+{
+	cdx_image_enter(fs, error);
+	return cdx_image_leave(fs, trim(fs, zero, fn, arg, trimmed, error), fs->path, error);
 }

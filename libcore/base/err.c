@@ -19,6 +19,22 @@ int cdx_error(struct cowdax_error *error, int code, const char *format, ...)
 	return code;
 }
 
+void cdx_error_begin(struct cowdax_error *error)
+{
+	if (!error)
+		return;
+	error->code = 0;
+	error->text[0] = '\0';
+}
+
+int cdx_error_end(struct cowdax_error *error, int code, const char *what)
+{
+	if (code < 0)
+		return cdx_error_errno(error, code, what);
+	cdx_error_begin(error);
+	return code;
+}
+
 int cdx_error_errno(struct cowdax_error *error, int code, const char *what)
 {
 	char reason[128];

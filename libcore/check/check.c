@@ -106,10 +106,9 @@ int cowdax_check(const char *path, const struct cowdax_check_options *options,
 	bool go_on = false;
 	int ret;
 
-	if (error)
-		*error = (struct cowdax_error){0};
+	cdx_error_begin(error);
 	if (!checking)
-		return cdx_error_errno(error, -ENOMEM, path);
+		return cdx_error_end(error, -ENOMEM, path);
 	ck = &checking->ck;
 	ck->options = options ? options : &defaults;
 	ck->path = path_of;
@@ -126,5 +125,5 @@ int cowdax_check(const char *path, const struct cowdax_check_options *options,
 		*summary = ck->summary;
 	}
 	release_all(checking);
-	return ret ? cdx_error_errno(error, ret, path) : 0;
+	return cdx_error_end(error, ret, path);
 }

@@ -211,7 +211,8 @@ int cdx_stage_open(struct cdx_stage *stage, struct cdx_txn *txn, uint64_t inode,
 			break;
 	}
 	if (ret)
-		return cdx_error(error, ret, "no staging lane is free: too many long writes at once");
+		return cdx_error(error, ret, "%s: no staging lane is free: too many long writes at once",
+				 stage->txn->device->path);
 	stage->open = true;
 	return 0;
 }

@@ -194,6 +194,7 @@ int cdx_device_open(struct cdx_device *device, const char *path, uint64_t fs_off
 	int ret;
 
 	memset(device, 0, sizeof(*device));
+	device->path = path;
 	device->fd = -1;
 	device->flags = (int)flags;
 	device->fs_offset = fs_offset;
@@ -239,12 +240,15 @@ int cdx_device_open(struct cdx_device *device, const char *path, uint64_t fs_off
 static int map(const struct cdx_device *device, struct cdx_pmem *pm, int fd, uint64_t length,
 	       unsigned int flags, struct cowdax_error *error)
 {
+	struct cowdax_error reason = {0};
 	uint64_t whole = length;
 	int ret;
 
 	if (device->device_dax)
 		whole = (length + device->alignment - 1) & ~(device->alignment - 1);
-	ret = cdx_pmem_map(pm, fd, device->fs_offset, whole, device->device_dax, flags, error);
+	ret = cdx_pmem_map(pm, fd, device->fs_offset, whole, device->device_dax, flags, &reason);
+	if (ret && reason.code)
+		return cdx_error(error, ret, "%s: %s", device->path, reason.text);
 	if (!ret)
 		pm->length = length;
 	return ret;

@@ -10,6 +10,7 @@
 
 /* Stays where it is while it is open: see fork_guard. */
 struct cdx_device {
+	const char *path;	/* the caller's, for messages */
 	int fd;			/* the open file description that owns all locks; -1 in a forked child */
 	struct cdx_fork_guard fork_guard;
 	struct cdx_lock_places lock;

@@ -129,17 +129,17 @@ static int lock(struct cdx_txn *txn, struct cowdax_error *error)
 	int ret;
 
 	if (!(txn->device->flags & CDX_DEVICE_WRITABLE))
-		return cdx_error(error, -EROFS, "the image is open for reading only");
+		return cdx_error(error, -EROFS, "%s: the image is open for reading only", txn->device->path);
 	ret = cdx_device_lock(txn->device, txn->device->lock.commit, 1, true, wait);
 	if (ret == -EAGAIN)
-		return cdx_error(error, ret, "another process is writing to the image");
+		return cdx_error(error, ret, "%s: another process is writing to the image", txn->device->path);
 	if (ret)
 		return ret;
 	cdx_phase_enter(txn, CDX_PHASE_LOCKED);
 	cdx_pmem_take_fault(&txn->device->pm);	/* of what was aborted */
 	ret = cdx_settle(txn);
 	if (ret == -EUCLEAN)
-		cdx_error(error, ret, "no valid commit record: the image is damaged");
+		cdx_error(error, ret, "%s: no valid commit record: the image is damaged", txn->device->path);
 	if (ret)
 		let_go(txn, CDX_PHASE_IDLE);
 	return ret;
@@ -151,9 +151,10 @@ static int begin(struct cdx_txn *txn, int (*how)(struct cdx_txn *), struct cowda
 	int ret = cdx_phase_may_begin(txn);
 
 	if (ret == -EBUSY)
-		return cdx_error(error, ret, "a transaction is open already");
+		return cdx_error(error, ret, "%s: a transaction is open already", txn->device->path);
 	if (ret)
-		return cdx_error(error, ret, "an earlier commit failed and its outcome is unknown: open the image again");
+		return cdx_error(error, ret, "%s: an earlier commit failed and its outcome is unknown: open the image again",
+				 txn->device->path);
 	ret = dry ? cdx_txn_view(txn, error) : lock(txn, error);
 	if (ret)
 		return ret;
@@ -253,7 +254,8 @@ static int publish(struct cdx_txn *txn, bool *unknown, struct cowdax_error *erro
 	cdx_record_encode(&txn->record, txn->super, &slot.commit);
 	ret = cdx_pmem_fence(&txn->device->pm);
 	if (ret)
-		return cdx_error(error, ret, "what was written could not be made durable: nothing has changed");
+		return cdx_error(error, ret, "%s: what was written could not be made durable: nothing has changed",
+				 txn->device->path);
 	/* No store of a slot may lack room: nobody could tell what came of it (R22). */
 	for (int mirror = 0; mirror < 2 && !ret; mirror++)
 		ret = cdx_pmem_prepare(&txn->device->pm,
@@ -264,7 +266,8 @@ static int publish(struct cdx_txn *txn, bool *unknown, struct cowdax_error *erro
 	ret = cdx_slot_store(txn, &slot, false);
 	if (ret) {
 		*unknown = true;
-		return cdx_error(error, ret, "the commit itself failed: it is not known whether it took place");
+		return cdx_error(error, ret, "%s: the commit itself failed: it is not known whether it took place",
+				 txn->device->path);
 	}
 	/* Committed.  Without its mirror the handle must store the slot again first. */
 	txn->seen = cdx_slot_store(txn, &slot, true) == 0 ? CDX_SEEN_OWN : CDX_SEEN_SLOT;
@@ -287,7 +290,7 @@ int cdx_txn_commit(struct cdx_txn *txn, struct cowdax_error *error)
 	int ret;
 
 	if (!cdx_txn_is_open(txn))
-		return cdx_error(error, -EINVAL, "no transaction is open");
+		return cdx_error(error, -EINVAL, "%s: no transaction is open", txn->device->path);
 	if (txn->phase == CDX_PHASE_DRY) {
 		cdx_txn_abort(txn);
 		return 0;

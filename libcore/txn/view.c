@@ -79,5 +79,5 @@ int cdx_txn_view(struct cdx_txn *txn, struct cowdax_error *error)
 			return cdx_view_adopt(txn, cdx_slots_newest(&slots));
 		cdx_txn_release_view(txn);
 	}
-	return cdx_error(error, -EUCLEAN, "no valid commit record: the image is damaged");
+	return cdx_error(error, -EUCLEAN, "%s: no valid commit record: the image is damaged", txn->device->path);
 }

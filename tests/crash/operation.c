@@ -96,8 +96,10 @@ static int write_staged(struct cowdax *fs, const char *path, uint64_t offset, si
 	if (ret)
 		return ret;
 	fill_pattern(bytes, length, (unsigned int)offset + 9);
-	return cdx_image_write_staged(fs, inode, bytes, length, offset, &operation_result,
-				      &operation_error);
+	cdx_image_enter(fs, &operation_error);
+	ret = cdx_image_write_staged(fs, inode, bytes, length, offset, &operation_result,
+				     &operation_error);
+	return cdx_image_leave(fs, ret, path, &operation_error);
 }
 
 /* ---- names ---------------------------------------------------------------------------- */
@@ -136,7 +138,7 @@ static int remove_in_pieces(struct cowdax *fs)
 		ret = cdx_txn_commit(&fs->txn, &operation_error);
 	cdx_txn_abort(&fs->txn);
 	if (ret)
-		return cdx_image_explain(fs, ret, "/dir", &operation_error);
+		return cdx_image_leave(fs, ret, "/dir", &operation_error);
 	/* What cannot be done now is not the removal's failure. */
 	while (cdx_orphans_wait(&fs->txn) && cdx_orphan_sweep(&fs->txn, 1, NULL) > 0)
 		;

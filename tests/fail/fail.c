@@ -173,6 +173,14 @@ static bool outcome_unknown(const struct trial *trial)
 	return trial->ret == -EIO && strstr(trial->error.text, "it is not known whether");
 }
 
+/* A sentence about the image, or about a file by its path or number. */
+static bool says_what_and_why(const char *text)
+{
+	bool what = strstr(text, media_path()) || text[0] == '/' || strncmp(text, "ino:", 4) == 0;
+
+	return what && strstr(text, ": ");
+}
+
 /* What it said: the errno, words for it, and results of nothing. */
 static void check_words(struct trial *trial)
 {
@@ -185,7 +193,7 @@ static void check_words(struct trial *trial)
 		wrong(trial, "should be %d (%s)", code, strerror(-code));
 	if (is_internal(trial) || trial->ret == trial->right_ret)
 		return;
-	if (trial->error.code != trial->ret || !trial->error.text[0])
+	if (trial->error.code != trial->ret || !says_what_and_why(trial->error.text))
 		wrong(trial, "the error's code is %d, its text '%s'", trial->error.code, trial->error.text);
 	/* What is durable of a write in chunks is said after a failure too; the model holds that to the bytes. */
 	if (is(trial, "write-chunks"))
