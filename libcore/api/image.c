@@ -367,9 +367,20 @@ int cowdax_begin(struct cowdax *fs, struct cowdax_error *error)
 	return cdx_image_leave(fs, begin(fs, error), fs->path, error);
 }
 
+/* Nothing comes free before the commit: many changes at once can need what each by itself does not (R17). */
+static int too_many(const struct cowdax *fs, uint64_t grains, struct cowdax_error *error)
+{
+	if (fs->device.pm.host_full)
+		return -ENOSPC;
+	return cdx_error(error, -ENOSPC, "%s: %s: the transaction's changes may take %" PRIu64
+			 " KiB before they give any back: make fewer at once", fs->path, strerror(ENOSPC),
+			 ((grains << fs->super.grain_shift) + 1023) >> 10);
+}
+
 static int commit(struct cowdax *fs, struct cowdax_error *error)
 {
 	int ret = cdx_image_usable(fs, error);
+	uint64_t grains;
 
 	if (ret)
 		return ret;
@@ -380,8 +391,11 @@ static int commit(struct cowdax *fs, struct cowdax_error *error)
 		return cdx_error(error, -ECANCELED, "%s: an operation of the transaction failed", fs->path);
 	}
 	fs->explicit_txn = false;
+	grains = cdx_budget_transaction(&fs->txn);
 	ret = cdx_txn_commit(&fs->txn, error);
 	cdx_range_unlock(&fs->device, &fs->range);
+	if (ret == -ENOSPC)
+		return too_many(fs, grains, error);
 	return ret ? ret : cdx_image_tidy(fs, fs->path, error);
 }
 
@@ -587,8 +601,11 @@ static int change_explicitly(struct cowdax *fs, cdx_image_op *op, void *args, st
 	int ret = op(fs, args, error);
 
 	/* However many operations there are, memory is bounded (R18). */
-	if (!ret)
+	if (!ret) {
 		ret = cdx_txn_relieve(&fs->txn);
+		if (ret == -ENOSPC)
+			too_many(fs, cdx_budget_transaction(&fs->txn), error);
+	}
 	fs->failed = fs->failed || ret;
 	return ret;
 }

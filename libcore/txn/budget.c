@@ -100,6 +100,11 @@ bool cdx_budget_can_expand(const struct cdx_txn *txn)
 	       txn->nodes.dirty_count + cdx_budget_kept(txn) / 2 + 2 * CDX_LEVELS;
 }
 
+uint64_t cdx_budget_transaction(const struct cdx_txn *txn)
+{
+	return txn->nodes.dirty_count + cdx_bound_commit(txn->super, &txn->record);
+}
+
 bool cdx_budget_has_room(const struct cdx_txn *txn)
 {
 	const struct cdx_record *record = &txn->record;

@@ -36,6 +36,8 @@ bool cdx_budget_must_drain(struct cdx_txn *txn, uint64_t grains);
 bool cdx_budget_is_low(const struct cdx_txn *txn);
 /* Whether the pool can pay for taking a tree apart, which costs nodes before it gives any. */
 bool cdx_budget_can_expand(const struct cdx_txn *txn);
+/* Grains that the transaction takes until its commit, at most, were it committed as it is. */
+uint64_t cdx_budget_transaction(const struct cdx_txn *txn);
 /* Whether removing one more entry is sure to fit into this transaction. */
 bool cdx_budget_has_room(const struct cdx_txn *txn);
 /* Whether a transaction that needs little itself can pay for giving some of limbo back. */

@@ -7,10 +7,22 @@
 #include "base/count.h"
 
 #define MAX_ENTRY_GRAINS UINT32_MAX
+#define MANY_ENTRIES (4 * CDX_MAX_RECORD_LIMBO)	/* of the list: only a large transaction has more */
 /* Runs of one count that a dropped range may have before it is put off as a DROP. */
 #define MAX_PIECES 8
 
 /* ---- dropping --------------------------------------------------------------------- */
+
+/* Let @have end where @next does, which must begin where it ends: whether they can be one entry. */
+static bool join_behind(struct cdx_limbo_entry *have, const struct cdx_limbo_entry *next)
+{
+	if (have->transaction != next->transaction || have->type != CDX_LIMBO_RUN || next->type != CDX_LIMBO_RUN)
+		return false;
+	if (have->address + have->count != next->address || have->count + next->count > MAX_ENTRY_GRAINS)
+		return false;
+	have->count += next->count;
+	return true;
+}
 
 static int add_entry(struct cdx_txn *txn, const struct cdx_limbo_entry *entry)
 {
@@ -18,20 +30,15 @@ static int add_entry(struct cdx_txn *txn, const struct cdx_limbo_entry *entry)
 
 	/* Neighbours are dropped one after the other. */
 	for (size_t i = list->n; i-- > 0 && list->n - i <= 8;) {
-		struct cdx_limbo_entry *have = &list->entry[i];
+		struct cdx_limbo_entry *have = &list->entry[i], both;
 
-		if (have->transaction != entry->transaction || have->type != CDX_LIMBO_RUN ||
-		    entry->type != CDX_LIMBO_RUN)
-			continue;
-		if (entry->count + have->count > MAX_ENTRY_GRAINS)
-			continue;
-		if (have->address + have->count == entry->address) {
-			have->count += entry->count;
+		if (join_behind(have, entry))
 			return 0;
-		}
-		if (entry->address + entry->count == have->address) {
-			have->address = entry->address;
-			have->count += entry->count;
+		if (entry->address + entry->count != have->address)
+			continue;
+		both = *entry;
+		if (join_behind(&both, have)) {
+			*have = both;
 			return 0;
 		}
 	}
@@ -477,12 +484,35 @@ bool cdx_limbo_empty(const struct cdx_txn *txn)
 	return !txn->record.list.n && !txn->record.limbo.address;
 }
 
+static int by_age(const void *a, const void *b)
+{
+	const struct cdx_limbo_entry *left = a, *right = b;
+
+	if (left->transaction != right->transaction)
+		return left->transaction < right->transaction ? -1 : 1;
+	return by_place(a, b);
+}
+
+/* What a large transaction has dropped here and there: the oldest first, and neighbours as one. */
+static void join_entries(struct cdx_limbo_list *list)
+{
+	size_t n = 0;
+
+	qsort(list->entry, list->n, sizeof(*list->entry), by_age);
+	for (size_t i = 0; i < list->n; i++)
+		if (!n || !join_behind(&list->entry[n - 1], &list->entry[i]))
+			list->entry[n++] = list->entry[i];
+	list->n = n;
+}
+
 int cdx_limbo_spill(struct cdx_txn *txn)
 {
 	struct cdx_limbo_list *list = &txn->record.list;
 	size_t kept = CDX_MAX_RECORD_LIMBO / 2;
 	int ret;
 
+	if (list->n > MANY_ENTRIES)
+		join_entries(list);
 	if (list->n <= CDX_MAX_RECORD_LIMBO)
 		return 0;
 	while (list->n > kept) {
@@ -491,7 +521,7 @@ int cdx_limbo_spill(struct cdx_txn *txn)
 		uint64_t grains;
 
 		/* Inserting may add entries of this transaction at the end. */
-		for (size_t i = 1; i < list->n && list->n < 4 * CDX_MAX_RECORD_LIMBO; i++)
+		for (size_t i = 1; i < list->n && list->n < MANY_ENTRIES; i++)
 			if (list->entry[i].transaction < list->entry[oldest].transaction)
 				oldest = i;
 		cdx_limbo_encode(&list->entry[oldest], &disk);
@@ -503,6 +533,13 @@ int cdx_limbo_spill(struct cdx_txn *txn)
 		txn->record.limbo_grains += grains;
 	}
 	return 0;
+}
+
+int cdx_limbo_shorten(struct cdx_txn *txn, size_t most)
+{
+	if (txn->record.list.n > MANY_ENTRIES)
+		join_entries(&txn->record.list);
+	return txn->record.list.n <= most ? 0 : cdx_limbo_spill(txn);
 }
 
 int cdx_limbo_walk(struct cdx_txn *txn, cdx_limbo_fn *fn, void *arg)

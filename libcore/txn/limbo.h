@@ -26,6 +26,8 @@ int cdx_limbo_drain(struct cdx_txn *txn, uint64_t limit, int budget);
 int cdx_limbo_drain_hard(struct cdx_txn *txn, uint64_t limit, int budget);
 /* Move entries to the limbo tree until the record has room for the rest. */
 int cdx_limbo_spill(struct cdx_txn *txn);
+/* Have the list @most entries in the middle of a transaction: by joining them, if that will do. */
+int cdx_limbo_shorten(struct cdx_txn *txn, size_t most);
 /*
  * Undo what comes next: up to a bounded number of entries and of nodes that this
  * takes, of transactions up to @limit.  For a transaction that needs little itself.

@@ -10,6 +10,7 @@
 
 /* Before a long transaction writes out what it has: nodes, limbo entries. */
 #define MAX_DIRTY 4096
+#define MAX_DIRTY_UNFIT (4 * MAX_DIRTY)	/* of removals that have not the space to write them out */
 #define MAX_ENTRIES 4096
 
 struct cdx_tree cdx_txn_extents(struct cdx_txn *txn, struct cdx_ref *root)
@@ -227,16 +228,21 @@ static int finish(struct cdx_txn *txn)
 
 int cdx_txn_relieve(struct cdx_txn *txn)
 {
-	int ret;
+	int ret = 0;
 
 	if (txn->nodes.dirty_count < MAX_DIRTY && txn->record.list.n < MAX_ENTRIES)
 		return 0;
 	if (txn->device->flags & CDX_DEVICE_DISCARD)
 		return 0;
-	ret = txn->record.list.n < MAX_ENTRIES ? 0 : cdx_limbo_spill(txn);
+	if (txn->record.list.n >= MAX_ENTRIES)
+		ret = cdx_limbo_shorten(txn, MAX_ENTRIES / 2);
+	if (ret || txn->nodes.dirty_count < MAX_DIRTY)
+		return ret;
 	/* The reserves may be as splintered as they like until the commit. */
-	if (!ret)
-		ret = cdx_alloc_fill(txn);
+	ret = cdx_alloc_fill(txn);
+	/* What is removed one by one may all be gone in the end, and need no space. */
+	if (ret == -ENOSPC && txn->claim == CDX_CLAIM_KEPT && txn->nodes.dirty_count < MAX_DIRTY_UNFIT)
+		return 0;
 	return ret ? ret : write_trees(txn);
 }
 

@@ -111,3 +111,13 @@ fill() {
     [ "$content" = before ]
     [ $checked = 0 ]
 }
+
+@test "one cowdax-rm removes thousands of files from a full image; where it cannot it says why, and nothing has changed" {
+    make_image 24M
+    cowdax-mkdir image /d
+    seq -f 'write /d/f%.0f --length=0 --pattern=1' 6000 | cowdax-batch --quiet --atomic image
+    fill
+    fails_midway 1 'make fewer at once' cowdax-rm image $(seq -f /d/f%.0f 1 7 6000)
+    cowdax-rm image $(seq -f /d/f%.0f 6000)
+    [ -z "$(cowdax-ls image /d)" ]
+}

@@ -193,6 +193,63 @@ TEST("R17: a tree of many directories with files in each is removed from a full 
 	cowdax_close(fs);
 }
 
+/* ---- many at once -------------------------------------------------------------------------- */
+
+/* Files of a full image, removed in one transaction, in an order that is none; what the commit says. */
+static int remove_in_one(struct cowdax *fs, int count, int removed)
+{
+	must(cowdax_begin(fs, &error), "begin");
+	for (int i = 0; i < removed; i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/wide/file%d", i * DISTANCE % count);
+		must(cowdax_remove(fs, path, false, &error), path);
+	}
+	return cowdax_commit(fs, &error);
+}
+
+static struct cowdax *full_of_files(uint32_t node_size, int count, uint64_t bytes)
+{
+	struct cowdax *fs = rig_new(48 * MIB, 0, node_size);
+
+	must(cowdax_mkdir(fs, "/wide", 0755, false, &error), "mkdir");
+	make_files(fs, "/wide", count, bytes);
+	fill(fs);
+	return fs;
+}
+
+TEST("R17: thousands of files are removed from a full image in one transaction, whatever it has to remember meanwhile")
+{
+	static const struct { uint32_t node_size; int count; uint64_t bytes; } cases[] = {
+		{4096, 8000, 0}, {4096, 8000, 4096}, {1024, 8000, 0}, {2048, 44000, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int count = cases[i].count;
+		struct cowdax *fs = full_of_files(cases[i].node_size, count, cases[i].bytes);
+
+		must(remove_in_one(fs, count, count), "commit");
+		rig_check(fs->path);
+		expect_room(fs, cases[i].bytes * 7000);
+		rig_check(fs->path);
+		cowdax_close(fs);
+	}
+}
+
+TEST("R17: where many removals at once have no room they say how much they would need, and nothing has changed")
+{
+	struct cowdax *fs = full_of_files(1024, 8000, 0);
+	uint64_t inodes = fs->txn.committed.inodes;
+
+	CHECK_EQUAL(remove_in_one(fs, 8000, 1000), -ENOSPC);
+	CHECK(strstr(error.text, fs->path) && strstr(error.text, "KiB before they give any back"));
+	CHECK_EQUAL(fs->txn.committed.inodes, inodes);
+	rig_check(fs->path);
+	remove_all(fs, "/wide");
+	expect_gone(fs, "/wide");
+	cowdax_close(fs);
+}
+
 /* ---- data ------------------------------------------------------------------------------------- */
 
 /* A file of @count blocks in which no two neighbours lie together on disk: written in steps of a prime. */
