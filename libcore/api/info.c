@@ -163,7 +163,7 @@ static int abandoned_grains(struct cowdax *fs, uint64_t *grains)
 static int available_grains(struct cowdax *fs, uint64_t *grains)
 {
 	struct cdx_budget budget = cdx_budget(&fs->txn);
-	uint64_t limbo, abandoned;
+	uint64_t limbo, abandoned, spoken_for;
 	int ret;
 
 	ret = limbo_grains(fs, &limbo);
@@ -173,7 +173,8 @@ static int available_grains(struct cowdax *fs, uint64_t *grains)
 		return ret;
 	/* What is kept may wait in limbo too. */
 	budget.held += limbo + abandoned;
-	*grains = budget.held > budget.kept + budget.needed ? budget.held - budget.kept - budget.needed : 0;
+	spoken_for = budget.kept + budget.promised + budget.needed;
+	*grains = budget.held > spoken_for ? budget.held - spoken_for : 0;
 	return 0;
 }
 

@@ -153,10 +153,12 @@ static int void_others(const char *path, const struct cdx_device *device, uint64
 
 #define ENDS_LENGTH (CDX_SUPER_SIZE + 2 * CDX_SLOT_SIZE)	/* superblock and slots at either end */
 
-/* The places of superblocks and slots, and those of the first nodes (R22). */
+#define FIRST_NODES 12	/* mkfs' own, those of a first commit, and those of removing what that has made */
+
+/* The places of superblocks and slots, and those of the first nodes (R22, R17). */
 static int prepare_ends(struct cdx_pmem *pm, const struct cdx_super *super)
 {
-	int ret = cdx_pmem_prepare(pm, 0, (super->head_grains + 2) << super->grain_shift);
+	int ret = cdx_pmem_prepare(pm, 0, (super->head_grains + FIRST_NODES) << super->grain_shift);
 
 	return ret ? ret : cdx_pmem_prepare(pm, super->size - ENDS_LENGTH, ENDS_LENGTH);
 }
