@@ -120,7 +120,8 @@ struct cowdax_space {
 	uint64_t blocks, inodes;
 	uint64_t free_blocks;		/* nobody points to them: the reserves are among them */
 	/*
-	 * What a writer can get now: free, less what is kept for removals and commits; and
+	 * What a writer can get now: free, less what is kept for removals and commits and
+	 * promised to what is preallocated; and
 	 * what it gets by undoing limbo and taking what dead writers left.  Never more than
 	 * that; less while subtrees wait in limbo, whose size is not known before they are
 	 * taken apart (commits that write no data do so, a part each), while an older image
