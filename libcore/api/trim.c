@@ -205,7 +205,6 @@ static int trim(struct cowdax *fs, bool zero, cowdax_trim_fn *fn, void *arg, str
 {
 	struct cowdax_trimmed done = {0};
 	int ret = cdx_image_usable(fs, error);
-	struct trim trim;
 
 	if (ret)
 		return ret;
@@ -216,7 +215,8 @@ static int trim(struct cowdax *fs, bool zero, cowdax_trim_fn *fn, void *arg, str
 	if (!zero && fs->device.device_dax)
 		return cannot_give_back(fs, error);
 	for (int pass = 0; pass < (zero && !fs->device.pm.discard ? PASSES : 1) && !ret; pass++) {
-		trim = (struct trim){.zero = zero, .fn = pass ? NULL : fn, .fn_arg = arg, .done = trim.done};
+		struct trim trim = {.zero = zero, .fn = pass ? NULL : fn, .fn_arg = arg};
+
 		ret = trim_all(fs, &trim, error);
 		if (!pass)
 			done = trim.done;
