@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "field.h"
+#include "iomap/file.h"
 
 /* ---- killed -------------------------------------------------------------------------- */
 
@@ -304,6 +305,147 @@ TEST("appends to one file that begin at once follow each other: short ones")
 TEST("appends that both find no file follow each other in the one that the first makes")
 {
 	append_twice("/new", 0, 8 * MIB + 333);
+}
+
+/* ---- appends of many ----------------------------------------------------------------------- */
+
+#define APPENDERS 4
+#define APPENDS 14		/* of each */
+#define FIRST_VERSION 100
+
+static bool long_append;	/* one is under way here */
+static uint64_t written_again;	/* bytes of it that were not left where they had been staged */
+
+int __real_cdx_file_write(struct cdx_txn *txn, struct cdx_inode *inode, const void *bytes, uint64_t length,
+			  uint64_t offset, void *scratch, struct cowdax_result *result);
+int __wrap_cdx_file_write(struct cdx_txn *txn, struct cdx_inode *inode, const void *bytes, uint64_t length,
+			  uint64_t offset, void *scratch, struct cowdax_result *result);
+int __wrap_cdx_file_write(struct cdx_txn *txn, struct cdx_inode *inode, const void *bytes, uint64_t length,
+			  uint64_t offset, void *scratch, struct cowdax_result *result)
+{
+	written_again += long_append ? length : 0;
+	return __real_cdx_file_write(txn, inode, bytes, length, offset, scratch, result);
+}
+
+struct crowd {
+	const char *image;
+	uint64_t number;
+	uint64_t version;	/* being appended */
+};
+
+/* Some bytes, some blocks, or more than is read before it is known to be long. */
+static uint64_t length_of(uint64_t version)
+{
+	uint64_t state = version;
+
+	if (version % 7 == 0)
+		return 4 * MIB + 100 + unit_below(&state, MIB);
+	return 16 + unit_below(&state, version % 7 < 3 ? 600 * KIB : 9000);
+}
+
+static void make_directory(void *arg)
+{
+	const struct crowd *crowd = arg;
+	struct cowdax *fs = open_image(crowd->image, 0);
+	char path[32];
+
+	alarm(60);	/* for ever, if somebody copies with the commit lock */
+	snprintf(path, sizeof(path), "/%u", (unsigned int)crowd->version);
+	MUST(cowdax_mkdir(fs, path, 0755, false, &field_error));
+	cowdax_close(fs);
+}
+
+/* Nobody goes on until another process has made a directory. */
+static void meanwhile(void *arg)
+{
+	end_process(start_process(make_directory, arg));
+}
+
+static void append_version(struct cowdax *fs, struct crowd *crowd)
+{
+	uint64_t length = length_of(crowd->version);
+	struct source source = {.length = length, .version = crowd->version, .arg = crowd};
+	struct cowdax_write_request request = {
+		.path = "/file", .append = true, .length = COWDAX_TO_END, .source = source_bytes,
+		.source_arg = &source,
+	};
+
+	long_append = length > 4 * MIB;
+	if (long_append) {
+		source.stop = meanwhile;
+		source.stop_at = length - 10;
+	}
+	MUST(cowdax_write_stream(fs, &request, NULL, &field_error));
+	CHECK_EQUAL(written_again, 0);
+	long_append = false;
+}
+
+static void append_in_crowd(void *arg)
+{
+	struct crowd *crowd = arg;
+	struct cowdax *fs = open_image(crowd->image, 0);
+
+	for (uint64_t i = 0; i < APPENDS; i++) {
+		crowd->version = FIRST_VERSION + crowd->number * APPENDS + i;
+		append_version(fs, crowd);
+	}
+	cowdax_close(fs);
+}
+
+/* From @at on there is nothing but the appends of all, each whole, and of each one in its order. */
+static void check_appends(struct cowdax *fs, uint64_t at)
+{
+	uint64_t size = size_of(fs, "/file"), next[APPENDERS] = {0}, count = 0;
+	unsigned char *bytes = malloc(size);
+
+	CHECK(bytes);
+	CHECK_EQUAL(cowdax_read(fs, find_file(fs, "/file"), bytes, size, 0, &field_error), size);
+	for (; at < size; count++) {
+		uint64_t word, version, number;
+
+		CHECK(size - at >= 8);
+		memcpy(&word, bytes + at, 8);
+		version = word >> 32;
+		CHECK(version >= FIRST_VERSION && version < FIRST_VERSION + APPENDERS * APPENDS);
+		number = (version - FIRST_VERSION) / APPENDS;
+		CHECK_EQUAL((version - FIRST_VERSION) % APPENDS, next[number]++);
+		CHECK(length_of(version) <= size - at);
+		CHECK_EQUAL(version_of(bytes + at, 0, length_of(version)), version);
+		at += length_of(version);
+	}
+	CHECK_EQUAL(count, APPENDERS * APPENDS);
+	free(bytes);
+}
+
+TEST("appends of several processes, long and short, are all there, each in one piece; one killed is not; others make directories meanwhile")
+{
+	const char *image = make_scene(160 * MIB);
+	struct victim victim = {
+		.image = image, .path = "/file", .append = true, .length = 9 * MIB, .stop_at = 6 * MIB,
+	};
+	struct crowd crowd[APPENDERS];
+	pid_t process[APPENDERS];
+	struct cowdax *fs;
+
+	for (uint64_t i = 0; i < APPENDERS; i++) {
+		crowd[i] = (struct crowd){.image = image, .number = i};
+		process[i] = start_process(append_in_crowd, &crowd[i]);
+	}
+	kill_stream(&victim);
+	for (int i = 0; i < APPENDERS; i++)
+		end_process(process[i]);
+	fs = open_image(image, 0);
+	CHECK_EQUAL(read_version(fs, find_file(fs, "/file"), 0, FILE_LENGTH), 1);
+	check_appends(fs, FILE_LENGTH);
+	for (uint64_t version = FIRST_VERSION; version < FIRST_VERSION + APPENDERS * APPENDS; version++) {
+		char path[32];
+
+		snprintf(path, sizeof(path), "/%u", (unsigned int)version);
+		if (length_of(version) > 4 * MIB)
+			find_file(fs, path);
+	}
+	cowdax_close(fs);
+	check_clean(image);
 }
 
 /* ---- memory ------------------------------------------------------------------------------- */
