@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* cowdax-write: bytes from a stream, a file or a pattern into a file of the image. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "lib/change.h"
+#include "lib/input.h"
 #include "lib/number.h"
 #include "lib/progress.h"
 #include "verbs.h"
@@ -16,12 +14,11 @@
 struct arguments {
 	struct cli_number offset, length, chunk;
 	bool append, truncate, no_create;
-	const char *input;		/* NULL: stdin */
+	const char *input_name;		/* NULL: stdin */
+	struct input input;
 	struct cli_number pattern;
 	struct progress progress;
 	uint64_t done, total;
-	int fd;
-	int input_error;		/* 0 or -errno of the last read */
 };
 
 #define FIELD(name) offsetof(struct arguments, name)
@@ -42,8 +39,8 @@ static const struct cli_option options[] = {
 	{ .name = "append", .field = FIELD(append), .help = "Start at the end of PATH" },
 	{ .name = "length", .kind = CLI_SIZE, .value = "N", .field = FIELD(length),
 	  .help = "Write exactly N bytes; a shorter source is an error" },
-	{ .name = "input", .kind = CLI_TEXT, .value = "FILE", .field = FIELD(input),
-	  .help = "Take the bytes from FILE (default: standard input)" },
+	{ .name = "input", .kind = CLI_TEXT, .value = "FILE", .field = FIELD(input_name),
+	  .help = "Take the bytes and holes from FILE (default: standard input)" },
 	{ .name = "pattern", .value = "BYTE", .set = set_pattern,
 	  .help = "Write BYTE over and over, as often as the length says" },
 	{ .name = "truncate", .field = FIELD(truncate),
@@ -60,7 +57,7 @@ static error_t check(struct argp_state *state, struct cli *cli)
 
 	if (args->offset.given && args->append)
 		return cli_usage(state, "--offset and --append exclude each other");
-	if (args->pattern.given && args->input)
+	if (args->pattern.given && args->input_name)
 		return cli_usage(state, "--pattern and --input exclude each other");
 	if (args->pattern.given && !args->length.given)
 		return cli_usage(state, "--pattern needs --length");
@@ -85,37 +82,22 @@ static ssize_t pattern_source(void *arg, void *buffer, size_t length)
 static ssize_t file_source(void *arg, void *buffer, size_t length)
 {
 	struct arguments *args = arg;
-	ssize_t done;
+	ssize_t done = input_read(&args->input, buffer, length);
 
-	do
-		done = read(args->fd, buffer, length);
-	while (done < 0 && errno == EINTR);
-	if (done < 0) {
-		args->input_error = -errno;
-		return -errno;
-	}
-	args->done += (size_t)done;
+	if (done > 0)
+		args->done += (size_t)done;
 	progress_update(&args->progress, args->done, args->total);
 	return done;
 }
 
-static int open_input(struct cli *cli, struct arguments *args)
+static int64_t file_hole(void *arg, uint64_t length)
 {
-	struct stat st;
+	struct arguments *args = arg;
+	int64_t passed = input_pass_hole(&args->input, length);
 
-	args->fd = STDIN_FILENO;
-	if (args->input && strcmp(args->input, "-") != 0)
-		args->fd = open(args->input, O_RDONLY | O_CLOEXEC);
-	else if (cli->batch_is_stdin)
-		return cli_fail(cli, -EINVAL, "standard input: is the batch itself; "
-				"use --input or --pattern");
-	else
-		args->input = "standard input";
-	if (args->fd < 0)
-		return cli_fail_errno(cli, -errno, args->input);
-	if (!args->length.given && fstat(args->fd, &st) == 0 && S_ISREG(st.st_mode))
-		args->total = (uint64_t)st.st_size;
-	return 0;
+	if (passed > 0)
+		args->done += (uint64_t)passed;
+	return passed;
 }
 
 static struct cowdax_write_request make_request(const char *path, struct arguments *args)
@@ -129,6 +111,7 @@ static struct cowdax_write_request make_request(const char *path, struct argumen
 		.length = args->length.given ? args->length.value : COWDAX_TO_END,
 		.chunk = args->chunk.value,
 		.source = args->pattern.given ? pattern_source : file_source,
+		.hole = args->pattern.given ? NULL : file_hole,
 		.source_arg = args,
 	};
 }
@@ -155,17 +138,18 @@ static int run(struct cli *cli)
 	args->progress.off = cli->quiet;
 	args->total = args->length.value;
 	if (!args->pattern.given) {
-		ret = open_input(cli, args);
+		ret = input_open(cli, &args->input, args->input_name);
 		if (ret)
 			return ret;
+		if (!args->length.given)
+			args->total = args->input.size;
 	}
 	change_start(cli, cli->operands[0]);
 	ret = cowdax_write_stream(cli->fs, &request, &cli->report.result, &cli->error);
 	progress_end(&args->progress);
-	if (ret && args->input_error)
-		ret = cli_fail_errno(cli, args->input_error, args->input);
-	if (args->fd != STDIN_FILENO)
-		close(args->fd);
+	if (ret && args->input.error)
+		ret = cli_fail_errno(cli, args->input.error, args->input.name);
+	input_close(&args->input);
 	return ret ? tell_committed(cli, ret) : 0;
 }
 

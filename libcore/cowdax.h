@@ -178,7 +178,7 @@ typedef void cowdax_step_fn(void *arg, const struct cowdax_step *step);
 struct cowdax_result {
 	uint64_t inode;
 	uint64_t offset, length;	/* the range it worked on */
-	uint64_t bytes_written;		/* the caller's bytes */
+	uint64_t bytes_written;		/* the caller's bytes, holes not counted */
 	uint64_t bytes_copied;		/* read from a source map */
 	uint64_t bytes_zeroed;		/* zero-filled in new blocks around the caller's bytes */
 	uint64_t bytes_shared;		/* made reachable a second time */
@@ -247,6 +247,14 @@ int cowdax_write(struct cowdax *fs, uint64_t inode, const void *buffer, size_t l
 /** Fill up to @length bytes of @buffer; bytes given, 0 at the end, or -errno. */
 typedef ssize_t cowdax_source_fn(void *arg, void *buffer, size_t length);
 
+/**
+ * Pass over a hole of the source: up to @length bytes that are zeros and need not be given;
+ * bytes passed, 0 when what comes next is bytes or the end, or -errno.  Asked before each
+ * call of the source, which then gives at most what comes before the next hole.  What is
+ * asked holds no lock that a source does not hold, too.
+ */
+typedef int64_t cowdax_hole_fn(void *arg, uint64_t length);
+
 /** A write whose bytes come from a stream of known or unknown length. */
 struct cowdax_write_request {
 	const char *path;
@@ -254,10 +262,16 @@ struct cowdax_write_request {
 	bool append;			/* start at the end of file, as of the commit */
 	bool truncate;			/* the file is just what is written (and zeros up to offset) */
 	bool no_create;			/* -ENOENT rather than create it, mode 0644 */
-	uint64_t length;		/* COWDAX_TO_END, or exactly so many: a source that ends early is -ENODATA and changes nothing */
-	uint64_t chunk;			/* 0: one transaction for all; else one for each so many bytes */
+	uint64_t length;		/* COWDAX_TO_END, or exactly so many, holes included: a source that ends early is -ENODATA and changes nothing */
+	uint64_t chunk;			/* 0: one transaction for all; else one for each so many bytes that the source gives */
 	cowdax_source_fn *source;
-	void *source_arg;
+	/*
+	 * May be NULL: the source has no holes.  Where it has one the file reads zero, and holds
+	 * no block that the hole covers wholly, whatever was there before; a block of which the
+	 * source gives a byte is written.  A hole costs the same whatever its length.
+	 */
+	cowdax_hole_fn *hole;
+	void *source_arg;		/* for source and hole, which must not use the handle */
 };
 /** Write a stream into @request->path: all or nothing unless chunk is set. */
 int cowdax_write_stream(struct cowdax *fs, const struct cowdax_write_request *request,

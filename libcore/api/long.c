@@ -104,6 +104,20 @@ static int rewrite_piece(void *arg, const void *bytes, size_t length)
 	return ret;
 }
 
+static int rewrite_part(struct rewriting *rewriting, struct cdx_inode *staged, const struct cowdax_iomap *map,
+			uint64_t offset, uint64_t length)
+{
+	struct cowdax *fs = rewriting->fs;
+	int ret;
+
+	if (map->type != COWDAX_HOLE)
+		return cdx_file_read(&fs->txn, staged, offset, length, rewrite_piece, rewriting);
+	ret = cdx_file_write_hole(&fs->txn, rewriting->inode, length, rewriting->position, fs->scratch,
+				  rewriting->result);
+	rewriting->position += length;
+	return ret;
+}
+
 /*
  * Bytes staged for one place and wanted at another (an append whose file has grown
  * meanwhile): read back and written like a short write.  The lane itself is dropped
@@ -115,13 +129,22 @@ static int rewrite_staged(struct cowdax *fs, const struct cdx_target *target, st
 	struct rewriting rewriting = {
 		.fs = fs, .inode = inode, .result = result, .position = target->offset,
 	};
+	uint64_t at = fs->stage.start, end = fs->stage.position;
 	struct cdx_inode staged;
 	int ret = cdx_stage_inode(&fs->stage, &staged);
 
-	if (ret)
-		return ret;
-	return cdx_file_read(&fs->txn, &staged, fs->stage.start, fs->stage.position - fs->stage.start,
-			     rewrite_piece, &rewriting);
+	while (!ret && at < end) {
+		struct cowdax_iomap map;
+		uint64_t part;
+
+		ret = cdx_iomap_lookup(&fs->txn, &staged, at, end, false, &map);
+		if (ret)
+			break;
+		part = (cdx_iomap_end(&map) < end ? cdx_iomap_end(&map) : end) - at;
+		ret = rewrite_part(&rewriting, &staged, &map, at, part);
+		at += part;
+	}
+	return ret;
 }
 
 struct finishing {
@@ -144,7 +167,8 @@ static int finish_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
 		ret = rewrite_staged(fs, target, &inode, result);
 	else if (!ret)
 		ret = cdx_stage_finish(&fs->stage, &inode, result);
-	return ret ? ret : cdx_target_store(fs, target, &inode, result);
+	return ret ? ret : cdx_target_store(fs, target, &inode,
+					    target->offset + (fs->stage.position - fs->stage.start), result);
 }
 
 int cdx_long_finish(struct cowdax *fs, struct cdx_target *target, struct cowdax_result *result,

@@ -20,27 +20,48 @@ static int check_short(struct cowdax *fs, const struct stream *stream, uint64_t 
 		return cdx_image_check_range(fs, inode, 0, COWDAX_TO_END);
 	return cdx_image_check_range(fs, inode, target->offset,
 				     cdx_source_has_more(&stream->source) ? COWDAX_TO_END :
-									    stream->source.filled);
+									    stream->source.pending);
+}
+
+static int write_runs(struct cowdax *fs, struct stream *stream, struct cdx_inode *inode, uint64_t position)
+{
+	const unsigned char *bytes = stream->source.buffer;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < stream->source.runs && !ret; i++) {
+		const struct cdx_source_run *run = &stream->source.run[i];
+
+		if (run->hole) {
+			ret = cdx_file_write_hole(&fs->txn, inode, run->length, position, fs->scratch,
+						  stream->result);
+		} else {
+			ret = cdx_file_write(&fs->txn, inode, bytes, run->length, position, fs->scratch,
+					     stream->result);
+			bytes += run->length;
+		}
+		position += run->length;
+	}
+	return ret;
 }
 
 /* All bytes are in the buffer, or, inside an explicit transaction, come as it goes on. */
-static int write_buffers(struct cowdax *fs, struct stream *stream, struct cdx_inode *inode,
+static int write_buffers(struct cowdax *fs, struct stream *stream, struct cdx_inode *inode, uint64_t *end,
 			 struct cowdax_error *error)
 {
 	struct cdx_source *source = &stream->source;
 	uint64_t position = stream->target.offset;
 
 	for (;;) {
-		int ret = cdx_file_check_range(position, source->filled);
+		int ret = cdx_file_check_range(position, source->pending);
 
-		if (!ret && source->filled)
-			ret = cdx_file_write(&fs->txn, inode, source->buffer, source->filled, position,
-					     fs->scratch, stream->result);
-		position += source->filled;
+		if (!ret)
+			ret = write_runs(fs, stream, inode, position);
+		position += source->pending;
+		*end = position;
 		/* What was all stays in the buffer: the transaction may be tried again. */
 		if (ret || !cdx_source_has_more(source))
 			return ret;
-		source->filled = 0;
+		cdx_source_empty(source);
 		ret = cdx_source_fill(source, position, fs->super.block_size, error);
 		if (ret)
 			return ret;
@@ -51,6 +72,7 @@ static int short_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
 {
 	struct stream *stream = arg;
 	struct cdx_inode inode;
+	uint64_t end = 0;
 	int ret;
 
 	ret = cdx_target_open(fs, &stream->target, &inode, error);
@@ -59,30 +81,53 @@ static int short_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
 	if (!ret)
 		ret = cdx_target_prepare(fs, &stream->target, &inode, stream->result);
 	if (!ret)
-		ret = write_buffers(fs, stream, &inode, error);
+		ret = write_buffers(fs, stream, &inode, &end, error);
 	if (!ret)
 		ret = cdx_source_check(&stream->source, stream->target.path, error);
 	if (!ret && stream->target.inode == inode.number && stream->source.taken)
 		cdx_image_claim_promised(fs);
-	return ret ? ret : cdx_target_store(fs, &stream->target, &inode, stream->result);
+	return ret ? ret : cdx_target_store(fs, &stream->target, &inode, end, stream->result);
 }
 
 /* ---- long ------------------------------------------------------------------------------------ */
+
+/* All runs but the last @left bytes. */
+static int stage_runs(struct cowdax *fs, const struct cdx_source *source, uint64_t left,
+		      struct cowdax_error *error)
+{
+	const unsigned char *bytes = source->buffer;
+
+	for (unsigned int i = 0; i < source->runs; i++) {
+		const struct cdx_source_run *run = &source->run[i];
+		uint64_t part = run->length - (i + 1 == source->runs ? left : 0);
+		int ret;
+
+		if (run->hole) {
+			cdx_stage_pass(&fs->stage, part);
+			continue;
+		}
+		ret = cdx_long_append(fs, bytes, part, error);
+		if (ret)
+			return ret;
+		bytes += part;
+	}
+	return 0;
+}
 
 /* All but the last piece ends where a block does: what is behind that stays in the buffer. */
 static int stage_all(struct cowdax *fs, struct cdx_source *source, struct cowdax_error *error)
 {
 	for (;;) {
-		uint64_t end = fs->stage.position + source->filled, part = source->filled;
+		uint64_t end = fs->stage.position + source->pending, left = 0;
 		int ret;
 
 		if (cdx_source_has_more(source))
-			part -= end & (fs->super.block_size - 1);
-		ret = cdx_long_append(fs, source->buffer, part, error);
+			left = end & (fs->super.block_size - 1);
+		ret = stage_runs(fs, source, left, error);
 		if (ret)
 			return ret;
-		cdx_source_used(source, part);
-		if (!source->filled && !cdx_source_has_more(source))
+		cdx_source_used(source, left);
+		if (!source->runs && !cdx_source_has_more(source))
 			return 0;
 		ret = cdx_source_fill(source, fs->stage.position, fs->super.block_size, error);
 		if (ret)
@@ -115,7 +160,7 @@ static int look_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
 	return cdx_target_look(fs, &stream->target, error);
 }
 
-/* Write up to source->limit bytes, as one transaction. */
+/* Write up to source->limit bytes, or source->quota, as one transaction. */
 static int write_once(struct cowdax *fs, struct stream *stream, struct cowdax_error *error)
 {
 	struct cdx_source *source = &stream->source;
@@ -124,7 +169,7 @@ static int write_once(struct cowdax *fs, struct stream *stream, struct cowdax_er
 	int ret;
 
 	/* Whether the write could succeed at all is asked before a long stream is read. */
-	source->filled = 0;
+	cdx_source_empty(source);
 	ret = cdx_image_look(fs, look_op, stream, path, error);
 	if (!ret)
 		ret = cdx_source_fill(source, stream->target.offset, fs->super.block_size, error);
@@ -137,8 +182,7 @@ static int write_once(struct cowdax *fs, struct stream *stream, struct cowdax_er
 	return ret ? ret : cdx_image_change(fs, short_op, stream, stream->result, path, error);
 }
 
-static int write_chunks(struct cowdax *fs, struct stream *stream, uint64_t length, uint64_t chunk,
-			struct cowdax_error *error)
+static int write_chunks(struct cowdax *fs, struct stream *stream, uint64_t length, struct cowdax_error *error)
 {
 	struct cdx_source *source = &stream->source;
 	bool commits = !fs->explicit_txn && !(fs->flags & COWDAX_DRY_RUN);
@@ -146,8 +190,8 @@ static int write_chunks(struct cowdax *fs, struct stream *stream, uint64_t lengt
 	int ret;
 
 	do {
-		source->limit = chunk < length - total ? chunk : length - total;
-		source->taken = 0;
+		source->limit = length - total;
+		source->taken = source->given = 0;
 		ret = write_once(fs, stream, error);
 		total += source->taken;
 		if (!ret && commits)
@@ -170,7 +214,7 @@ static int write_stream(struct cowdax *fs, struct stream *stream, const struct c
 	if (ret)
 		return ret;
 	if (request->chunk)
-		ret = write_chunks(fs, stream, request->length, request->chunk, error);
+		ret = write_chunks(fs, stream, request->length, error);
 	else
 		ret = write_once(fs, stream, error);
 	cdx_source_exit(&stream->source);

@@ -62,12 +62,12 @@ int cdx_target_prepare(struct cowdax *fs, struct cdx_target *target, struct cdx_
 }
 
 int cdx_target_store(struct cowdax *fs, const struct cdx_target *target, const struct cdx_inode *inode,
-		     struct cowdax_result *result)
+		     uint64_t end, struct cowdax_result *result)
 {
 	int ret = cdx_inode_store(&fs->txn, inode);
 
 	result->inode = inode->number;
 	result->offset = target->start;
-	result->length = result->bytes_written;
+	result->length = end - target->start;
 	return ret;
 }

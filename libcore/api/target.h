@@ -21,8 +21,8 @@ int cdx_target_open(struct cowdax *fs, const struct cdx_target *target, struct c
 /* In a transaction: cut to nothing what is to be replaced, and settle where the bytes go. */
 int cdx_target_prepare(struct cowdax *fs, struct cdx_target *target, struct cdx_inode *inode,
 		       struct cowdax_result *result);
-/* In a transaction, all bytes in place: store the inode, and say in the result what it worked on. */
+/* In a transaction, all in place up to @end: store the inode, and say in the result what it worked on. */
 int cdx_target_store(struct cowdax *fs, const struct cdx_target *target, const struct cdx_inode *inode,
-		     struct cowdax_result *result);
+		     uint64_t end, struct cowdax_result *result);
 
 #endif

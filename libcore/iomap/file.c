@@ -209,6 +209,19 @@ static int punch(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t from, ui
 	return ret ? ret : zero_part(txn, inode, &cdx_iomap_zero, last, to, scratch, result);
 }
 
+int cdx_file_write_hole(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t length, uint64_t offset,
+			void *scratch, struct cowdax_result *result)
+{
+	int ret = punch(txn, inode, offset, offset + length, scratch, result);
+
+	if (ret)
+		return ret;
+	if (length && offset + length > inode->size)
+		inode->size = offset + length;
+	cdx_inode_modified(txn, inode);
+	return 0;
+}
+
 /* Like XFS: partial blocks in holes become allocated too, as the whole ones do. */
 static int zero(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t from, uint64_t to, void *scratch,
 		struct cowdax_result *result)

@@ -15,6 +15,9 @@ int cdx_file_check_range(uint64_t offset, uint64_t length);
 /* @buffer: a block's worth of scratch memory. */
 int cdx_file_write(struct cdx_txn *txn, struct cdx_inode *inode, const void *bytes, uint64_t length,
 		   uint64_t offset, void *scratch, struct cowdax_result *result);
+/* The same for zeros that need no blocks: whole ones that are there are given up. */
+int cdx_file_write_hole(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t length, uint64_t offset,
+			void *scratch, struct cowdax_result *result);
 int cdx_file_truncate(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t size, void *scratch,
 		      struct cowdax_result *result);
 int cdx_file_fallocate(struct cdx_txn *txn, struct cdx_inode *inode, enum cowdax_fallocate_mode mode,

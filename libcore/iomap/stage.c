@@ -189,10 +189,10 @@ static int store_entry(struct cdx_stage *stage, const struct cdx_extents *map, u
 	return cdx_tree_replace(&stage->txn->staging, &entry, sizeof(entry));
 }
 
-/* Blocks from the first staged one up to @end, which the map has without a gap. */
+/* Blocks from the first staged one up to @end, which the map has but for holes. */
 static uint64_t blocks_up_to(const struct cdx_stage *stage, uint64_t end)
 {
-	return end - (stage->start >> block_shift(stage));
+	return end - (stage->start >> block_shift(stage)) - stage->passed;
 }
 
 /* ---- opening and closing ------------------------------------------------------------------ */
@@ -455,6 +455,14 @@ int cdx_stage_append(struct cdx_stage *stage, const void *bytes, uint64_t length
 	return 0;
 }
 
+void cdx_stage_pass(struct cdx_stage *stage, uint64_t length)
+{
+	uint64_t to = stage->position + length;
+
+	stage->passed += (to >> block_shift(stage)) - (stage->position >> block_shift(stage));
+	stage->position = to;
+}
+
 /* ---- finishing ------------------------------------------------------------------------------------ */
 
 /*
@@ -642,14 +650,26 @@ static int move_extent(struct cdx_stage *stage, struct cdx_inode *inode, struct 
 	return ret ? ret : cdx_lower(left, extent.count);
 }
 
+/* What was passed over from *@at to @to is a hole of the file, too; the next extent begins at @next. */
+static int finish_hole(struct cdx_stage *stage, struct cdx_inode *inode, uint64_t *at, uint64_t to,
+		       uint64_t next, struct cowdax_result *result)
+{
+	int ret = 0;
+
+	if (*at < to)
+		ret = cdx_file_write_hole(stage->txn, inode, to - *at, *at, stage->scratch, result);
+	*at = next;
+	return ret;
+}
+
 int cdx_stage_finish(struct cdx_stage *stage, struct cdx_inode *inode, struct cowdax_result *result)
 {
 	struct cdx_extents map = {.layout = CDX_LAYOUT_TREE};
 	struct cdx_disk_staging entry;
 	struct cdx_key lane = {{stage->lane}};
 	struct cdx_extent extent;
-	unsigned int moved = 0;
-	uint64_t left;
+	unsigned int moved = 0, shift = block_shift(stage);
+	uint64_t left, at = stage->start;
 	int ret;
 
 	ret = own_entry(stage, &entry);
@@ -660,15 +680,19 @@ int cdx_stage_finish(struct cdx_stage *stage, struct cdx_inode *inode, struct co
 	map.root = cdx_ref_decode(&entry.extents);
 	left = get64(entry.blocks);
 	while ((ret = cdx_extents_find(stage->txn, &map, 0, &extent, NULL, NULL)) > 0) {
-		ret = move_extent(stage, inode, &map, &extent, &left, result);
+		ret = finish_hole(stage, inode, &at, extent.file_block << shift,
+				  (extent.file_block + extent.count) << shift, result);
+		if (!ret)
+			ret = move_extent(stage, inode, &map, &extent, &left, result);
 		if (!ret && ++moved % EXTENTS_BETWEEN_RELIEFS == 0)
 			ret = relieve(stage, inode, &map, left);
 		if (ret)
 			return ret;
 	}
-	if (ret)
-		return ret;
-	ret = own_entry(stage, &entry);
+	if (!ret)
+		ret = finish_hole(stage, inode, &at, stage->position, stage->position, result);
+	if (!ret)
+		ret = own_entry(stage, &entry);
 	if (!ret)
 		ret = cdx_lower(&stage->txn->record.staged_blocks, get64(entry.blocks));
 	if (!ret)

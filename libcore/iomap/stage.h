@@ -16,6 +16,7 @@ struct cdx_stage {
 	uint64_t lane, nonce;
 	uint64_t inode;			/* whose bytes they are to be; 0: of one that is yet to be made */
 	bool allocated;			/* some went to blocks that were not the file's */
+	uint64_t passed;		/* blocks of holes */
 	uint64_t start, position;	/* bytes in the file: of the first byte staged, and behind the last */
 	unsigned char *scratch;		/* a block's worth, the caller's */
 };
@@ -34,7 +35,9 @@ int cdx_stage_mark(struct cdx_stage *stage);
  */
 int cdx_stage_append(struct cdx_stage *stage, const void *bytes, uint64_t length,
 		     struct cowdax_error *error);
-/* In an open transaction: make @inode map what was staged.  The lane stays taken until closed. */
+/* The next bytes are a hole, and end at a block boundary of the file unless they are the last. */
+void cdx_stage_pass(struct cdx_stage *stage, uint64_t length);
+/* In an open transaction: make @inode map what was staged, and have holes where there were holes.  The lane stays taken until closed. */
 int cdx_stage_finish(struct cdx_stage *stage, struct cdx_inode *inode, struct cowdax_result *result);
 /* What was staged, as if it were a file: to be read in an open transaction. */
 int cdx_stage_inode(struct cdx_stage *stage, struct cdx_inode *inode);

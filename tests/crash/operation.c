@@ -86,6 +86,46 @@ static int write_stream(struct cowdax *fs, const char *path, size_t length, bool
 	return cowdax_write_stream(fs, &request, &operation_result, &operation_error);
 }
 
+/* Over what is there: a block in each three, between holes. */
+static ssize_t give_block(void *arg, void *buffer, size_t length)
+{
+	struct source *source = arg;
+	size_t part = source->left % (3 * BLOCK);
+
+	if (!part)
+		return 0;
+	part = part < length ? part : length;
+	fill_pattern(buffer, part, (unsigned int)source->left);
+	source->left -= part;
+	return (ssize_t)part;
+}
+
+static int64_t pass_blocks(void *arg, uint64_t length)
+{
+	struct source *source = arg;
+	size_t part = source->left % (3 * BLOCK);
+
+	part = !part && source->left ? 2 * BLOCK : part > BLOCK ? part - BLOCK : 0;
+	part = part < length ? part : (size_t)length;
+	source->left -= part;
+	return (int64_t)part;
+}
+
+static int write_sparse(struct cowdax *fs, const char *path, uint64_t offset, size_t length)
+{
+	struct source source = {length};
+	struct cowdax_write_request request = {
+		.path = path,
+		.offset = offset,
+		.length = COWDAX_TO_END,
+		.source = give_block,
+		.hole = pass_blocks,
+		.source_arg = &source,
+	};
+
+	return cowdax_write_stream(fs, &request, &operation_result, &operation_error);
+}
+
 /* As long writes are done, but not long. */
 static int write_staged(struct cowdax *fs, const char *path, uint64_t offset, size_t length)
 {
@@ -205,6 +245,11 @@ static int create_by_stream(struct cowdax *fs)
 static int append_by_stream(struct cowdax *fs)
 {
 	return write_stream(fs, "/dir/sub/deep", BLOCK, true);
+}
+
+static int write_holes(struct cowdax *fs)
+{
+	return write_sparse(fs, "/tree-clone", 2 * BLOCK + 50, 9 * BLOCK);
 }
 
 static int truncate_down(struct cowdax *fs)
@@ -420,6 +465,7 @@ const struct operation operations[] = {
 	{"replace-by-stream", .run = replace_by_stream},
 	{"create-by-stream", .run = create_by_stream},
 	{"append-by-stream", .run = append_by_stream},
+	{"write-holes", .run = write_holes},
 	{"truncate-down", .run = truncate_down},
 	{"truncate-up", .run = truncate_up},
 	{"truncate-tree", .run = truncate_tree},

@@ -47,7 +47,7 @@ static int write_long(struct cowdax *fs)
 	return cowdax_write(fs, inode, bytes, sizeof(bytes), 777, &operation_result, &operation_error);
 }
 
-struct source { uint64_t given, length; };
+struct source { uint64_t given, length, part; };
 
 /* A byte by its place, so that a part is known as a part. */
 static unsigned char byte_at(uint64_t place)
@@ -87,6 +87,51 @@ static int append_long_stream(struct cowdax *fs)
 static int create_by_long_stream(struct cowdax *fs)
 {
 	return stream(fs, "/dir/streamed", STREAM_LENGTH, 0, false);
+}
+
+/* After each part come two blocks of hole. */
+static int64_t pass(void *arg, uint64_t length)
+{
+	struct source *source = arg;
+	uint64_t at = source->given % (source->part + 2 * BLOCK), part = source->part + 2 * BLOCK - at;
+
+	if (at < source->part)
+		return 0;
+	if (part > source->length - source->given)
+		part = source->length - source->given;
+	part = part < length ? part : length;
+	source->given += part;
+	return (int64_t)part;
+}
+
+static ssize_t give_up_to_hole(void *arg, void *buffer, size_t length)
+{
+	const struct source *source = arg;
+	uint64_t part = source->part - source->given % (source->part + 2 * BLOCK);
+
+	return give(arg, buffer, part < length ? part : length);
+}
+
+/* Over what is there: blocks are given up, and parts of blocks copied. */
+static int sparse(struct cowdax *fs, const char *path, uint64_t part, uint64_t length)
+{
+	struct source source = {.length = length, .part = part};
+	struct cowdax_write_request request = {
+		.path = path, .offset = 100, .length = COWDAX_TO_END, .source = give_up_to_hole, .hole = pass,
+		.source_arg = &source,
+	};
+
+	return cowdax_write_stream(fs, &request, &operation_result, &operation_error);
+}
+
+static int write_sparse(struct cowdax *fs)
+{
+	return sparse(fs, "/tree", BLOCK, 20 * BLOCK);
+}
+
+static int write_long_sparse(struct cowdax *fs)
+{
+	return sparse(fs, "/mixed", STREAM_LENGTH / 2, STREAM_LENGTH + 20 * BLOCK);
 }
 
 int write_chunks(struct cowdax *fs)
@@ -388,6 +433,8 @@ const struct operation more_operations[] = {
 	{"write-long", .run = write_long},
 	{"append-long-stream", .run = append_long_stream},
 	{"create-by-long-stream", .run = create_by_long_stream},
+	{"write-sparse", .run = write_sparse},
+	{"write-long-sparse", .run = write_long_sparse},
 	{"write-chunks", .run = write_chunks},
 	{"read", .run = read_file},
 	{"read-to", .run = read_to},

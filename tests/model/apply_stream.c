@@ -8,13 +8,75 @@
 #include "memory.h"
 #include "world.h"
 
+/* The runs of a sparse source, bytes and holes in turn; of any other: one. */
+struct runs {
+	struct random random;
+	const struct op *op;
+	uint64_t from, to;		/* this one */
+	bool hole;
+};
+
 struct source {
 	struct world *world;
 	const struct op *op;
 	struct random random;
+	struct runs runs;
 	uint64_t given;			/* so far */
 	bool interrupted;
 };
+
+static struct runs first_run(const struct op *op)
+{
+	struct runs runs = {.random = {op->seed + 2}, .op = op, .to = op->given};
+
+	if (op->sparse) {
+		runs.to = 0;
+		runs.hole = random_one_in(&runs.random, 2);
+	}
+	return runs;
+}
+
+/* False at the end of the source. */
+static bool next_run(struct runs *runs)
+{
+	const struct op *op = runs->op;
+	uint64_t most = random_one_in(&runs->random, 3) ? op->given / 2 : op->given / 20;
+
+	if (runs->to == op->given)
+		return false;
+	runs->from = runs->to;
+	runs->to += 1 + random_below(&runs->random, most);
+	if (random_one_in(&runs->random, 3))
+		runs->to = (runs->to | 4095) + 1;
+	if (runs->to > op->given)
+		runs->to = op->given;
+	runs->hole = !runs->hole;
+	return true;
+}
+
+/* The run that the next byte is of. */
+static bool at_hole(struct source *source)
+{
+	while (source->given == source->runs.to && next_run(&source->runs))
+		;
+	return source->runs.hole && source->given < source->runs.to;
+}
+
+static int64_t pass(void *arg, uint64_t length)
+{
+	struct source *source = arg;
+	uint64_t part;
+
+	if (!at_hole(source))
+		return 0;
+	part = source->runs.to - source->given;
+	if (part > length)
+		part = length;
+	if (random_one_in(&source->random, 4))
+		part = 1 + random_below(&source->random, part);
+	source->given += part;
+	return (int64_t)part;
+}
 
 /* Through the other handle, which no transaction keeps out while a source is being read. */
 static int interlope(struct world *world, const struct op *op)
@@ -58,8 +120,10 @@ static ssize_t give(void *arg, void *buffer, size_t length)
 {
 	struct source *source = arg;
 	const struct op *op = source->op;
-	uint64_t part = op->given - source->given;
+	uint64_t part;
 
+	at_hole(source);
+	part = source->runs.to - source->given;
 	if (op->interloper && !source->world->before && !source->interrupted) {
 		source->interrupted = true;
 		if (interlope(source->world, op))
@@ -74,6 +138,18 @@ static ssize_t give(void *arg, void *buffer, size_t length)
 	memcpy(buffer, source->world->bytes + source->given, part);
 	source->given += part;
 	return (ssize_t)part;
+}
+
+/* The bytes of the stream, zeros in its holes. */
+static void stream_bytes(struct world *world, const struct op *op)
+{
+	struct runs runs = first_run(op);
+
+	world_bytes(world, op->seed, op->given);
+	do {
+		if (runs.hole)
+			memset(world->bytes + runs.from, 0, runs.to - runs.from);
+	} while (next_run(&runs));
 }
 
 /* What it must end with, and the bytes it then takes. */
@@ -94,6 +170,47 @@ static int wanted(const struct world *world, const struct op *op, uint64_t *take
 	return want;
 }
 
+/* For each block that [at, end) touches whether it gets a byte of the source. */
+static bool *blocks_written(const struct model *model, const struct op *op, uint64_t at, uint64_t end)
+{
+	uint64_t size = model->block_size, first = at / size;
+	bool *written = get_memory(end / size - first + 1);
+	struct runs runs = first_run(op);
+
+	memset(written, 0, end / size - first + 1);
+	do {
+		uint64_t to = at + runs.to < end ? at + runs.to : end;
+
+		for (uint64_t from = at + runs.from; !runs.hole && from < to; from = (from / size + 1) * size)
+			written[from / size - first] = true;
+	} while (next_run(&runs));
+	return written;
+}
+
+/* Such blocks are written, with zeros where the holes are; the others become holes. */
+static void write_runs(struct model *model, const struct op *op, struct entry *file, uint64_t at,
+		       const unsigned char *bytes, uint64_t length)
+{
+	uint64_t size = model->block_size, end = at + length, first = at / size, to;
+	bool *written = blocks_written(model, op, at, end);
+
+	for (uint64_t from = at; from < end; from = to) {
+		bool hole = !written[from / size - first];
+
+		to = (from / size + 1) * size;
+		while (to < end && written[to / size - first] == !hole)
+			to += size;
+		to = to < end ? to : end;
+		if (hole)
+			model_fallocate(model, file, COWDAX_FALLOCATE_PUNCH, from, to - from, true);
+		else
+			model_write(model, file, from, bytes + (from - at), to - from);
+		if (hole && to > file->size)
+			model_truncate(model, file, to);
+	}
+	free(written);
+}
+
 /* The stream's first @length bytes in the file. */
 static void write_to_model(struct model *model, const struct op *op, const unsigned char *bytes, uint64_t length)
 {
@@ -104,7 +221,7 @@ static void write_to_model(struct model *model, const struct op *op, const unsig
 	file = model_edit(model, op->path);
 	if (op->truncate)
 		model_truncate(model, file, 0);
-	model_write(model, file, op->append ? file->size : op->offset, bytes, length);
+	write_runs(model, op, file, op->append ? file->size : op->offset, bytes, length);
 }
 
 static bool is_in_image(struct world *world, struct cowdax *fs, const struct entry *file)
@@ -138,9 +255,10 @@ static int take_chunks(struct world *world, const struct op *op, struct cowdax *
 	return world_check_refused(world, result);
 }
 
-static int check_result(struct world *world, const struct cowdax_result *result, uint64_t taken)
+static int check_result(struct world *world, const struct op *op, const struct cowdax_result *result,
+			uint64_t taken)
 {
-	if (result->bytes_written != taken || result->length != taken)
+	if ((result->bytes_written != taken && !op->sparse) || result->length != taken)
 		return world_fail(world, "%" PRIu64 " bytes are said to be written, length %" PRIu64
 				  ", should be %" PRIu64, result->bytes_written, result->length, taken);
 	return 0;
@@ -148,19 +266,19 @@ static int check_result(struct world *world, const struct cowdax_result *result,
 
 int world_apply_stream(struct world *world, const struct op *op, struct cowdax *fs)
 {
-	struct source source = {.world = world, .op = op, .random = {op->seed}};
+	struct source source = {.world = world, .op = op, .random = {op->seed}, .runs = first_run(op)};
 	char *path = world_spell(world->model, op->path, op->seed);
 	struct cowdax_write_request request = {
 		.path = path, .offset = op->offset, .append = op->append, .truncate = op->truncate,
 		.no_create = op->no_create, .length = op->length, .chunk = op->chunk,
-		.source = give, .source_arg = &source,
+		.source = give, .hole = op->sparse ? pass : NULL, .source_arg = &source,
 	};
 	struct cowdax_result result = {0};
 	struct cowdax_error error = {0};
 	uint64_t taken;
 	int ret, want, early = wanted(world, op, &taken);
 
-	world_bytes(world, op->seed, op->given);
+	stream_bytes(world, op);
 	ret = cowdax_write_stream(fs, &request, &result, &error);
 	free(path);
 	if (world->failure[0])
@@ -173,7 +291,7 @@ int world_apply_stream(struct world *world, const struct op *op, struct cowdax *
 		return ret;
 	if (ret > 0) {
 		write_to_model(world->model, op, world->bytes, taken);
-		return check_result(world, &result, taken);
+		return check_result(world, op, &result, taken);
 	}
 	if (op->chunk && !world->before)
 		return take_chunks(world, op, fs, &result);

@@ -183,6 +183,8 @@ static void generate_stream(struct op *op, const struct config *config, const st
 		op->chunk = 1 + op->given / (1 + random_below(random, 6)) + random_below(random, 10);
 	else if (random_one_in(random, 6))
 		op->interloper = (enum interloper)(1 + random_below(random, 3));
+	else
+		op->sparse = random_one_in(random, 2);
 }
 
 static void generate_fallocate(struct op *op, const struct config *config, const struct entry *file,

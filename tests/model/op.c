@@ -59,7 +59,7 @@ static void print_stream(FILE *file, const struct op *op)
 		fprintf(file, " %" PRIu64 " of %" PRIu64, op->length, op->given);
 	if (op->chunk)
 		fprintf(file, " chunk %" PRIu64, op->chunk);
-	fprintf(file, "%s%s%s%s", op->truncate ? " truncate" : "", op->no_create ? " no-create" : "",
+	fprintf(file, "%s%s%s%s%s", op->sparse ? " with holes" : "", op->truncate ? " truncate" : "", op->no_create ? " no-create" : "",
 		op->fails ? " from a source that fails" : "", interlopers[op->interloper]);
 }
 

@@ -46,6 +46,7 @@ struct op {
 	bool keep_size, parents, recursive;
 	/* of a stream */
 	bool append, truncate, no_create, fails;
+	bool sparse;			/* it has holes */
 	uint64_t given;			/* bytes that the source has */
 	uint64_t chunk;
 	enum interloper interloper;
