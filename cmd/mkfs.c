@@ -203,6 +203,8 @@ static int announce(void *arg, const struct cowdax_info *info)
 	int i, ret;
 
 	args->info = *info;
+	if (cli->dry_run)
+		args->info.transaction = 0;	/* there is none */
 	find_warnings(cli, args);
 	print(cli, args);
 	ret = cli_flush(cli);

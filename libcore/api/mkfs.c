@@ -245,10 +245,8 @@ static int create(struct target *target, const char *path, const struct cowdax_m
 	struct stat st;
 	int fd;
 
-	if (!options->create)
-		return cdx_error_errno(error, -ENOENT, path);
-	if (lstat(path, &st) == 0)
-		return cdx_error(error, -ENOENT, "%s: a symbolic link to what does not exist", path);
+	if (!options->create || lstat(path, &st) == 0)
+		return cdx_device_no_file(path, -ENOENT, error);
 	if (!options->size)
 		return cdx_error(error, -ENOENT, "%s: does not exist, and no size was given to create it", path);
 	if (options->dry_run) {

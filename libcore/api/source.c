@@ -17,9 +17,12 @@ int cdx_source_init(struct cdx_source *source, const struct cowdax_write_request
 		.limit = request->length,
 		.quota = request->chunk ? request->chunk : COWDAX_TO_END,
 		.exact = request->length != COWDAX_TO_END,
-		.buffer = malloc(BUFFER_LENGTH),
+		.buffer = malloc(BUFFER_LENGTH + CDX_SOURCE_RUNS * sizeof(*source->run)),
 	};
-	return source->buffer ? 0 : -ENOMEM;
+	if (!source->buffer)
+		return -ENOMEM;
+	source->run = (struct cdx_source_run *)(void *)(source->buffer + BUFFER_LENGTH);
+	return 0;
 }
 
 void cdx_source_exit(struct cdx_source *source)

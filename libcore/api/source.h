@@ -30,7 +30,7 @@ struct cdx_source {
 	uint64_t filled;		/* bytes in the buffer */
 	uint64_t pending;		/* bytes in the runs */
 	unsigned int runs;
-	struct cdx_source_run run[CDX_SOURCE_RUNS];
+	struct cdx_source_run *run;	/* CDX_SOURCE_RUNS, behind the buffer */
 };
 
 int cdx_source_init(struct cdx_source *source, const struct cowdax_write_request *request);

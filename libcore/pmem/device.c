@@ -171,6 +171,17 @@ static int open_again(const char *path, int mode)
 	return fd;
 }
 
+int cdx_device_no_file(const char *path, int code, struct cowdax_error *error)
+{
+	char target[256];
+	ssize_t length = code == -ENOENT ? readlink(path, target, sizeof(target) - 1) : -1;
+
+	if (length < 0)
+		return cdx_error_errno(error, code, path);
+	target[length] = '\0';
+	return cdx_error(error, code, "%s: symbolic link to %s: %s", path, target, strerror(-code));
+}
+
 static int not_an_image(const char *path, struct cowdax_error *error)
 {
 	return cdx_error(error, -ENODEV, "%s: not a regular file, block device or DAX device", path);
@@ -206,7 +217,7 @@ int cdx_device_open(struct cdx_device *device, const char *path, uint64_t fs_off
 				 "%s: a filesystem starts at a multiple of 512 bytes, not at %" PRIu64, path,
 				 fs_offset);
 	if (stat(path, &st))
-		return cdx_error_errno(error, -errno, path);
+		return cdx_device_no_file(path, -errno, error);
 	/* Opening anything else, a FIFO above all, may wait or have effects. */
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode) && !S_ISCHR(st.st_mode))
 		return S_ISDIR(st.st_mode) ? cdx_error_errno(error, -EISDIR, path) : not_an_image(path, error);

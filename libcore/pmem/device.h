@@ -33,6 +33,8 @@ enum cdx_device_flags {
 	CDX_DEVICE_NO_LOCK = 16,	/* checker: do not even take the open lock */
 };
 
+/* There is no such file, or it cannot be looked at: the error says so of what a symbolic link leads to, too. */
+int cdx_device_no_file(const char *path, int code, struct cowdax_error *error);
 /*
  * Open @path, find its size, take the open lock (shared, or exclusive with EXCLUSIVE:
  * -EBUSY) of the filesystem's first bytes: how long it is is yet to be found out.

@@ -102,6 +102,22 @@ load helper
     fails 1 'No such file or directory' mkfs.cowdax nowhere/image 16M
 }
 
+@test "a size that is too small is an error that says the smallest, which works" {
+    local options smallest
+
+    for options in "" "-b 64k"; do
+        # shellcheck disable=SC2086 # meant: words
+        fails 1 'image: 1 bytes are too few: at least ' mkfs.cowdax $options image 1
+        smallest=$(sed 's/.* at least //' stderr)
+        fails 1 "at least $smallest" mkfs.cowdax $options image $((smallest - 4096))
+        [ ! -e image ]
+        mkfs.cowdax --quiet $options image "$smallest"
+        fsck.cowdax -n image
+        fails 1 "at least $smallest" mkfs.cowdax -f $options image 1
+        rm image
+    done
+}
+
 @test "a device that is not there is an error, and no file takes its place" {
     complains 1 '/dev/pmem99: No such file or directory' mkfs.cowdax /dev/pmem99 64M
     [ ! -e /dev/pmem99 ]
@@ -138,7 +154,9 @@ load helper
 
 @test "--dry-run tells the numbers that the real run then has" {
     mkfs.cowdax --dry-run --json image 64M >trial
+    [ "$(jq -c '[.dry_run, .transaction]' trial)" = '[true,null]' ]
     mkfs.cowdax --json image 64M >real
+    jq -e '.dry_run == false and .transaction > 0' real
     for key in .free_blocks .available_blocks .reserved_blocks .blocks; do
         [ "$(jq $key trial)" = "$(jq $key real)" ]
     done
