@@ -19,8 +19,8 @@ struct cdx_key cdx_tree_child_upper(struct cdx_node *node, unsigned int index, c
 /* ---- reading ------------------------------------------------------------------ */
 
 /*
- * The child of a clean or dirty node, its keys within what the parent says of
- * them (R20): the first equal to the item's, the last below the next item's.
+ * The child of a clean or dirty node, no younger than that, its keys within what the parent
+ * says of them (R20): the first equal to the item's, the last below the next item's.
  */
 int cdx_tree_get_child(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
 		     const struct cdx_key *upper, struct cdx_node **child)
@@ -36,7 +36,8 @@ int cdx_tree_get_child(struct cdx_tree *tree, struct cdx_node *parent, unsigned 
 		return ret;
 	key = cdx_item_key(parent, cdx_node_item(parent, index));
 	bound = cdx_tree_child_upper(parent, index, upper);
-	if (cdx_key_compare(words, (le64 *)cdx_node_item(*child, 0), &key) == 0 &&
+	if ((get64((*child)->disk.birth) <= get64(parent->disk.birth) || cdx_is_dirty((*child)->address)) &&
+	    cdx_key_compare(words, (le64 *)cdx_node_item(*child, 0), &key) == 0 &&
 	    cdx_key_compare(words, (le64 *)cdx_node_item(*child, cdx_node_count(*child) - 1), &bound) < 0)
 		return 0;
 	cdx_node_put(tree->nodes, *child);
@@ -497,6 +498,8 @@ static int try_merge(struct cdx_tree *tree, struct cdx_path *path, int level, un
 	memcpy(cdx_node_item(left, cdx_node_count(left)), cdx_node_item(right, 0), used);
 	left->disk.used = put16((uint16_t)(cdx_node_used(left) + used));
 	left->disk.count = put16((uint16_t)(cdx_node_count(left) + cdx_node_count(right)));
+	if (get64(left->disk.birth) < get64(right->disk.birth))
+		left->disk.birth = right->disk.birth;
 	cdx_node_forget(tree->nodes, right);
 	cdx_node_remove(parent, index + 1, 1);
 	path->index[level] = (int)index;

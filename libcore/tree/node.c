@@ -298,6 +298,8 @@ int cdx_node_new(struct cdx_nodes *nodes, uint8_t kind, uint8_t level, struct cd
 	if (ret)
 		return ret;
 	memset(&(*out)->disk, 0, sizeof((*out)->disk));
+	/* Already: what it gets to point to is no younger. */
+	(*out)->disk.birth = put64(nodes->transaction);
 	(*out)->disk.kind = kind;
 	(*out)->disk.level = level;
 	(*out)->disk.used = put16(sizeof(struct cdx_disk_node));

@@ -179,6 +179,40 @@ static int drop_child(void *arg, const struct cdx_pointer *pointer)
 	return cdx_limbo_drop(arg, pointer);
 }
 
+static int by_address(const void *a, const void *b)
+{
+	const struct cdx_run *left = a, *right = b;
+
+	return left->start < right->start ? -1 : left->start > right->start;
+}
+
+/*
+ * What undoing subtrees has brought into limbo is there once, or more pointers led to it
+ * than its count says: then there can be any number of ways to it, each to be undone (R20).
+ */
+static int check_disjoint(const struct cdx_txn *txn)
+{
+	const struct cdx_limbo_list *list = &txn->record.list;
+	struct cdx_run *runs;
+	size_t n = 0;
+	int ret = 0;
+
+	if (!txn->unfolded)
+		return 0;
+	runs = malloc((list->n + 1) * sizeof(*runs));
+	if (!runs)
+		return -ENOMEM;
+	for (size_t i = 0; i < list->n; i++)
+		if (list->entry[i].transaction == txn->record.transaction && list->entry[i].type != CDX_LIMBO_DROP)
+			runs[n++] = (struct cdx_run){list->entry[i].address, list->entry[i].count};
+	qsort(runs, n, sizeof(*runs), by_address);
+	for (size_t i = 1; i < n && !ret; i++)
+		if (runs[i - 1].start + runs[i - 1].count > runs[i].start)
+			ret = -EUCLEAN;
+	free(runs);
+	return ret;
+}
+
 /* FORMAT 5: hand the node's pointers on, and its own grain to limbo. */
 static int undo_tree(struct cdx_txn *txn, const struct cdx_limbo_entry *entry)
 {
@@ -188,8 +222,12 @@ static int undo_tree(struct cdx_txn *txn, const struct cdx_limbo_entry *entry)
 	ret = cdx_node_get(&txn->nodes, entry->address, entry->crc, entry->kind, entry->level, &node);
 	if (ret)
 		return ret;
-	ret = cdx_node_pointers(&txn->nodes, node, drop_child, txn);
+	/* What had been dropped before it was written is not what was dropped. */
+	ret = get64(node->disk.birth) > entry->transaction ? -EUCLEAN : 0;
+	if (!ret)
+		ret = cdx_node_pointers(&txn->nodes, node, drop_child, txn);
 	cdx_node_put(&txn->nodes, node);
+	txn->unfolded = true;
 	return ret ? ret : cdx_limbo_add_run(txn, entry->address, 1);
 }
 
@@ -300,17 +338,10 @@ int cdx_limbo_drain(struct cdx_txn *txn, uint64_t limit, int budget)
 			ret = undo(txn, &entry, true);
 		ret = ret < 0 ? ret : 0;
 	}
-	return ret;
+	return ret ? ret : check_disjoint(txn);
 }
 
 /* ---- undoing all ------------------------------------------------------------------------ */
-
-static int by_address(const void *a, const void *b)
-{
-	const struct cdx_run *left = a, *right = b;
-
-	return left->start < right->start ? -1 : left->start > right->start;
-}
 
 /*
  * Give many runs back in the order of their addresses, neighbours as one: each
@@ -366,6 +397,8 @@ int cdx_limbo_drain_hard(struct cdx_txn *txn, uint64_t limit, int budget)
 		expanded++;
 		budget -= 3;
 	}
+	if (ret >= 0)
+		ret = check_disjoint(txn);
 	if (ret >= 0)
 		ret = release_sorted(txn, runs, n);
 	free(runs);
@@ -474,6 +507,7 @@ int cdx_limbo_give_back(struct cdx_txn *txn, uint64_t limit)
 			ret = undo(txn, &entry, true);
 		ret = ret < 0 ? ret : 0;
 	}
+	ret = ret < 0 ? ret : check_disjoint(txn);
 	return ret < 0 ? ret : give_back_runs(txn, runs, n);
 }
 

@@ -69,6 +69,7 @@ struct cdx_txn {
 	enum cdx_claim claim;
 	struct { uint64_t grains; uint32_t levels; } kept;	/* what cdx_budget_kept() is, with trees so high */
 	bool sparing;			/* space has run out once: put off what can be put off */
+	bool unfolded;			/* this transaction has undone subtrees of limbo */
 	bool sifted;			/* the reserves hold nothing but what a full host backs */
 	uint64_t backed;		/* where such space was last found, grains */
 	bool took_data;			/* this transaction took blocks for data */

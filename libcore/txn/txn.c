@@ -83,6 +83,7 @@ int cdx_txn_start(struct cdx_txn *txn)
 		return ret;
 	txn->busy = txn->took_data;
 	txn->took_data = false;
+	txn->unfolded = false;
 	txn->working = CDX_WORKING_CHANGED;
 	txn->record.transaction++;
 	txn->nodes.transaction = txn->record.transaction;

@@ -419,3 +419,35 @@ TEST("R20: a tree in limbo with 10^15 paths and 16 nodes is summed up by its nod
 	alarm(0);
 	cowdax_close(fs);
 }
+
+static int count_tree(void *arg, const struct cdx_limbo_entry *entry)
+{
+	*(uint64_t *)arg += entry->type == CDX_LIMBO_TREE;
+	return 0;
+}
+
+TEST("R20: what takes such a tree apart meets the damage at once, and writers go on")
+{
+	struct cowdax *fs = rig_new(16 * MIB, 0, 512);
+	struct cdx_txn *txn = rig_begin(fs);
+	struct cdx_ref top = make_lattice(txn, CDX_LEVELS);
+	struct cdx_limbo_entry entry = {
+		.transaction = txn->record.transaction, .address = top.address, .count = 1, .crc = top.crc,
+		.type = CDX_LIMBO_TREE, .kind = CDX_KIND_EXTENT, .level = top.level,
+	};
+
+	CHECK_EQUAL(cdx_limbo_list_add(&txn->record.list, &entry), 0);
+	rig_commit(fs);
+	cowdax_close(fs);
+	for (int i = 0; i < 100; i++) {
+		uint64_t trees = 0;
+		char path[32];
+
+		fs = rig_open(unit_path("image"), 0);
+		snprintf(path, sizeof(path), "/%d", i);
+		rig_write(fs, rig_create(fs, path), 0, 5000, i);
+		CHECK_EQUAL(cdx_limbo_walk(&fs->txn, count_tree, &trees), 0);
+		CHECK_EQUAL(trees, 1);
+		cowdax_close(fs);
+	}
+}

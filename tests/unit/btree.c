@@ -669,6 +669,47 @@ TEST("R20: a child whose keys lie outside of what its parent says is refused")
 	free_lab(lab);
 }
 
+TEST("R20: a child that is younger than its parent is refused")
+{
+	struct lab *lab = make_lab(CDX_KIND_EXTENT, 512, 1);
+	struct cdx_ref children[2], wrong;
+
+	children[0] = leaf(lab, 10, 5);
+	lab->bare.nodes.transaction++;
+	children[1] = leaf(lab, 20, 5);
+	lab->bare.nodes.transaction--;
+	wrong = inner(lab, 1, (uint64_t[]){10, 20}, children, 2);
+	lab->bare.nodes.transaction++;
+	expect_refused(lab, wrong, 22);
+	free_lab(lab);
+}
+
+TEST("a node that has taken in a younger neighbour's children may point to them")
+{
+	struct lab *lab = make_lab(CDX_KIND_EXTENT, 512, 1);
+	struct cdx_ref leaves[4], middle[2], root;
+	struct cdx_cursor cursor;
+
+	for (uint64_t i = 0; i < 4; i++) {
+		lab->bare.nodes.transaction += i == 2;
+		leaves[i] = leaf(lab, 10 + 10 * i, 8);
+		if (i % 2)
+			middle[i / 2] = inner(lab, 1, (uint64_t[]){i * 10, 10 + i * 10}, leaves + i - 1, 2);
+	}
+	root = inner(lab, 2, (uint64_t[]){10, 30}, middle, 2);
+	lab->bare.nodes.transaction++;
+	lab->root = root;
+	bare_reload(&lab->bare);
+	for (uint64_t k = 10; k < 18; k++)
+		CHECK_EQUAL(cdx_tree_delete(&lab->tree, &(struct cdx_key){{k}}), 0);
+	CHECK_EQUAL(lab->root.level, 1);
+	for (uint64_t k = 20; k < 48; k += 10) {
+		CHECK_EQUAL(cdx_cursor_seek(&cursor, &lab->tree, &(struct cdx_key){{k}}), 1);
+		cdx_cursor_end(&cursor);
+	}
+	free_lab(lab);
+}
+
 TEST("R20: a last child that reaches past its grandparent's bound is refused")
 {
 	struct lab *lab = make_lab(CDX_KIND_EXTENT, 512, 1);
