@@ -195,6 +195,10 @@ static int apply_write(struct world *world, const struct op *op, struct cowdax *
 
 	world_bytes(world, op->seed, op->length);
 	ret = cowdax_write(fs, inode, world->bytes, op->length, op->offset, &result, &error);
+	/* A transaction may have used up, or a reader may hold, what a commit needs. */
+	if (ret == -ENOSPC && !world->reader && !world->before && op->offset < HUGE_OFFSET &&
+	    model_promised(world->model, file, op->offset, op->length))
+		return world_fail(world, "what is preallocated cannot be written: %s", error.text);
 	ret = world_outcome(world, ret, wanted(world, op), &error);
 	if (ret == 0)
 		return world_check_refused(world, &result);
@@ -276,6 +280,115 @@ static int apply_fallocate(struct world *world, const struct op *op, struct cowd
 		model_fallocate(world->model, model_edit(world->model, op->path), op->fallocate, op->offset,
 				op->length, op->keep_size);
 	return ret < 0 ? ret : 0;
+}
+
+#define FILLERS 400	/* names, at most */
+#define PIECES 16	/* of what is preallocated, written at random */
+
+/* Nobody gets a block any more... */
+static int fill_blocks(struct world *world, struct cowdax *fs)
+{
+	uint64_t length = world->config->image_size, at = 0, filler;
+	struct cowdax_error error = {0};
+	int ret = cowdax_create(fs, "/filler/blocks", 0600, &filler, &error);
+
+	while (!ret && length >= world->config->block_size) {
+		ret = cowdax_fallocate(fs, filler, COWDAX_FALLOCATE_UNWRITTEN, at, length, false, NULL, &error);
+		if (ret && ret != -ENOSPC)
+			break;
+		at += ret ? 0 : length;
+		length /= ret ? 2 : 1;
+		ret = 0;
+	}
+	return ret && ret != -ENOSPC ? world_fail(world, "filling up: %s", error.text) : 0;
+}
+
+/* ...nor a name. */
+static int fill_names(struct world *world, struct cowdax *fs)
+{
+	struct cowdax_error error = {0};
+	uint64_t inode;
+	char path[300];
+	int ret = 0;
+
+	for (int i = 0; i < FILLERS && !ret; i++) {
+		snprintf(path, sizeof(path), "/filler/%0200d", i);
+		ret = cowdax_create(fs, path, 0600, &inode, &error);
+	}
+	return ret && ret != -ENOSPC ? world_fail(world, "filling up: %s", error.text) : 0;
+}
+
+/* A piece of the range of @op must find room where it is, if it is still promised. */
+static int write_piece(struct world *world, const struct op *op, struct cowdax *fs, uint64_t inode, uint64_t from,
+		       uint64_t length)
+{
+	struct op piece = *op;
+
+	piece.offset = op->offset + from;
+	piece.length = length > op->length - from ? op->length - from : length;
+	piece.seed += from;
+	if (!model_promised(world->model, model_find(world->model, op->path), piece.offset, piece.length))
+		return 0;
+	return apply_write(world, &piece, fs, inode);
+}
+
+/* Something in every other block, which makes the most extents; then pieces within and across them. */
+static int write_promised(struct world *world, const struct op *op, struct cowdax *fs, uint64_t inode)
+{
+	uint64_t size = world->config->block_size;
+	struct random random = {op->seed};
+	int ret = 0;
+
+	for (uint64_t from = 0; from < op->length && !ret; from += 2 * size)
+		ret = write_piece(world, op, fs, inode, from, 1);
+	for (int i = 0; i < PIECES && !ret; i++) {
+		uint64_t from = random_below(&random, op->length);
+
+		ret = write_piece(world, op, fs, inode, from, 1 + random_below(&random, 2 * size));
+	}
+	return ret;
+}
+
+/* One after the other: a whole folder may stay to be taken apart later. */
+static int remove_fillers(struct world *world, struct cowdax *fs)
+{
+	struct cowdax_error error = {0};
+	int ret = cowdax_remove(fs, "/filler/blocks", false, &error);
+	char path[300];
+
+	for (int i = 0; i < FILLERS && (!ret || ret == -ENOENT); i++) {
+		snprintf(path, sizeof(path), "/filler/%0200d", i);
+		ret = cowdax_remove(fs, path, false, &error);
+		if (ret == -ENOENT)
+			break;
+	}
+	if (!ret || ret == -ENOENT)
+		ret = cowdax_remove(fs, "/filler", true, &error);
+	return ret ? world_fail(world, "the filler cannot be removed: %s", error.text) : 0;
+}
+
+static int apply_promise(struct world *world, const struct op *op, struct cowdax *fs, uint64_t inode)
+{
+	struct cowdax_error error = {0};
+	bool full;
+	int ret;
+
+	/* A reader may hold what removing needs. */
+	if (world->before || world->reader || wanted(world, op))
+		return 0;
+	ret = apply_fallocate(world, op, fs, inode);
+	if (ret || world->refused)
+		return ret;
+	full = cowdax_mkdir(fs, "/filler", 0700, false, &error) != 0;
+	if (!full)
+		ret = fill_blocks(world, fs);
+	if (!full && !ret)
+		ret = fill_names(world, fs);
+	if (!ret)
+		ret = write_promised(world, op, fs, inode);
+	if (full || ret)
+		return ret;
+	return remove_fillers(world, fs);
 }
 
 /* A write through a handle that only pretends: it ends as it would, and no byte of the image changes. */
@@ -569,6 +682,8 @@ static int apply_to_inode(struct world *world, const struct op *op, struct cowda
 		return apply_truncate(world, op, fs, inode);
 	case OP_FALLOCATE:
 		return apply_fallocate(world, op, fs, inode);
+	case OP_PROMISE:
+		return apply_promise(world, op, fs, inode);
 	default:
 		return verify_map_range(world, fs, model_find(world->model, op->path), op->offset, op->length);
 	}

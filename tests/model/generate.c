@@ -198,6 +198,18 @@ static void generate_fallocate(struct op *op, const struct config *config, const
 		op->offset = random_below(random, file->size + 1);
 }
 
+/* Much of the image, at times. */
+static void generate_promise(struct op *op, const struct config *config, const struct entry *file,
+			     struct random *random)
+{
+	range(op, config, file, random);
+	op->fallocate = COWDAX_FALLOCATE_UNWRITTEN;
+	op->keep_size = random_one_in(random, 2);
+	if (random_one_in(random, 3))
+		op->length = config->max_file - op->offset;
+	op->length += !op->length;
+}
+
 static void generate_clone_range(struct op *op, const struct config *config, const struct model *model,
 				 struct random *random)
 {
@@ -260,6 +272,9 @@ static void generate_arguments(struct op *op, const struct config *config, const
 	case OP_FALLOCATE:
 		generate_fallocate(op, config, file, random);
 		break;
+	case OP_PROMISE:
+		generate_promise(op, config, file, random);
+		break;
 	case OP_CLONE:
 		op->path2 = any_path(model, random);
 		break;
@@ -315,6 +330,8 @@ void op_generate(struct op *op, const struct config *config, const struct model 
 		op->kind = random_one_in(random, 3) ? OP_TRUNCATE : OP_REMOVE;
 	if (in_transaction && random_one_in(random, 6))
 		op->kind = random_one_in(random, 3) ? OP_ABORT : OP_COMMIT;
+	if (!in_transaction && random_one_in(random, 200))
+		op->kind = OP_PROMISE;
 	if (!in_transaction && random_one_in(random, 500))
 		op->kind = OP_DRAIN;
 	if (!in_transaction && random_one_in(random, 5000))

@@ -77,6 +77,8 @@ int model_clone_range(struct model *model, struct entry *to, uint64_t to_offset,
 
 /* The number of the block; BLOCK_HOLE behind the last. */
 uint64_t model_block(const struct entry *file, uint64_t index);
+/* Whether every block of the range is unwritten and nobody else's: then it can be written, however full. */
+bool model_promised(const struct model *model, const struct entry *file, uint64_t offset, uint64_t length);
 /* Different blocks that are allocated. */
 uint64_t model_blocks_used(const struct model *model);
 

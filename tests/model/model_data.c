@@ -122,6 +122,27 @@ uint64_t model_blocks_used(const struct model *model)
 	return used;
 }
 
+static bool is_own(const struct model *model, uint64_t number)
+{
+	unsigned int uses = 0;
+
+	for (size_t i = 0; i < model->entries; i++)
+		for (uint64_t j = 0; j < model->entry[i]->blocks; j++)
+			uses += model->entry[i]->block[j] == number;
+	return uses == 1;
+}
+
+bool model_promised(const struct model *model, const struct entry *file, uint64_t offset, uint64_t length)
+{
+	for (uint64_t at = round_down(model, offset); at < offset + length; at += model->block_size) {
+		uint64_t number = model_block(file, at / model->block_size);
+
+		if (!(number & BLOCK_UNWRITTEN) || !is_own(model, number))
+			return false;
+	}
+	return true;
+}
+
 /* ---- operations -------------------------------------------------------------------------- */
 
 void model_write(struct model *model, struct entry *file, uint64_t offset, const void *bytes,

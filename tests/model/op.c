@@ -66,7 +66,7 @@ static void print_stream(FILE *file, const struct op *op)
 void op_print(FILE *file, const struct op *op)
 {
 	static const char *const names[OP_KINDS] = {
-		"create", "mkdir", "remove", "write", "stream", "read", "truncate", "fallocate", "clone",
+		"create", "mkdir", "remove", "write", "stream", "read", "truncate", "fallocate", "promise", "clone",
 		"clone-range", "map", "begin", "commit", "abort", "reopen", "reader", "dry-run", "drain",
 		"clear",
 	};

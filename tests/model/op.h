@@ -18,6 +18,7 @@ enum op_kind {
 	OP_READ,
 	OP_TRUNCATE,		/* to length */
 	OP_FALLOCATE,
+	OP_PROMISE,		/* preallocate, fill the image up, and write to what was preallocated */
 	OP_CLONE,		/* path to path2 */
 	OP_CLONE_RANGE,
 	OP_MAP,
