@@ -179,7 +179,7 @@ static int open_or_create(struct cowdax *fs, const char *path, uint32_t mode, st
 	if (ret)
 		return ret;
 	if (!place.inode)
-		ret = cdx_place_create(&fs->txn, &place, S_IFREG | (mode & 07777), inode);
+		ret = cdx_place_create(&fs->txn, &place, S_IFREG | (mode & 07777), inode, error);
 	else if (place.want_directory)
 		ret = -EISDIR;
 	else

@@ -49,7 +49,7 @@ static int create_op(struct cowdax *fs, void *arg, struct cowdax_error *error)
 		return ret;
 	if (place.inode)
 		return -EEXIST;
-	ret = cdx_place_create(&fs->txn, &place, S_IFREG | (args->mode & 07777), &inode);
+	ret = cdx_place_create(&fs->txn, &place, S_IFREG | (args->mode & 07777), &inode, error);
 	if (!ret)
 		args->inode = inode.number;
 	return ret;

@@ -43,7 +43,7 @@ int cdx_target_open(struct cowdax *fs, const struct cdx_target *target, struct c
 	else if (target->no_create)
 		ret = -ENOENT;
 	else
-		ret = cdx_place_create(&fs->txn, &place, S_IFREG | 0644, inode);
+		ret = cdx_place_create(&fs->txn, &place, S_IFREG | 0644, inode, error);
 	if (!ret && (S_ISDIR(inode->mode) || place.want_directory))
 		ret = -EISDIR;
 	return ret;

@@ -121,7 +121,7 @@ int cdx_dir_add(struct cdx_txn *txn, struct cdx_inode *dir, const char *name, si
 	if (ret != -ENOENT)
 		return ret ? ret : -EEXIST;
 	if (at - name_hash(txn->super, name, length) >= COLLISIONS)
-		return -ENOSPC;
+		return -EXFULL;
 	item.head.inode = put64(dir->number);
 	item.head.item = put64(CDX_ITEM_DIRENT);
 	item.head.hash = put64(at);

@@ -17,7 +17,10 @@ int cdx_dir_locate(struct cdx_txn *txn, uint64_t dir, const char *name, size_t l
 /* The inode that @name stands for in directory @dir: -ENOENT. */
 int cdx_dir_find(struct cdx_txn *txn, uint64_t dir, const char *name, size_t length, uint64_t *inode,
 		 uint32_t *type);
-/* Add or remove a name; @dir's size and, for a directory, nlink follow, in memory. */
+/*
+ * Add or remove a name; @dir's size and, for a directory, nlink follow, in memory.
+ * -EXFULL: there are as many names of one hash as there can be.
+ */
 int cdx_dir_add(struct cdx_txn *txn, struct cdx_inode *dir, const char *name, size_t length,
 		const struct cdx_inode *inode);
 int cdx_dir_remove(struct cdx_txn *txn, struct cdx_inode *dir, const char *name, size_t length,

@@ -122,7 +122,7 @@ int cdx_path_inode(struct cdx_txn *txn, const char *path, struct cdx_inode *inod
 }
 
 int cdx_place_create(struct cdx_txn *txn, const struct cdx_place *place, uint32_t mode,
-		     struct cdx_inode *inode)
+		     struct cdx_inode *inode, struct cowdax_error *error)
 {
 	struct cdx_inode dir;
 	int ret;
@@ -143,6 +143,10 @@ int cdx_place_create(struct cdx_txn *txn, const struct cdx_place *place, uint32_
 		inode->parent = dir.number;
 	}
 	ret = cdx_dir_add(txn, &dir, place->name, place->length, inode);
+	/* Only names that were chosen for it come to this: the hash is keyed. */
+	if (ret == -EXFULL)
+		return cdx_error(error, -ENOSPC, "%.*s: its directory has 256 names with the hash of this one, "
+				 "and no place for more", (int)place->length, place->name);
 	if (!ret)
 		ret = cdx_inode_store(txn, &dir);
 	if (!ret)
@@ -151,7 +155,7 @@ int cdx_place_create(struct cdx_txn *txn, const struct cdx_place *place, uint32_
 }
 
 /* Make each missing directory on the way down @path. */
-static int make_parents(struct cdx_txn *txn, const char *path, uint32_t mode)
+static int make_parents(struct cdx_txn *txn, const char *path, uint32_t mode, struct cowdax_error *error)
 {
 	struct cdx_place place = {.inode = COWDAX_ROOT_INODE, .name = path};
 	struct cdx_inode inode;
@@ -168,7 +172,7 @@ static int make_parents(struct cdx_txn *txn, const char *path, uint32_t mode)
 		path += length;
 		if (ret || place.inode)
 			continue;
-		ret = cdx_place_create(txn, &place, S_IFDIR | mode, &inode);
+		ret = cdx_place_create(txn, &place, S_IFDIR | mode, &inode, error);
 		if (!ret)
 			ret = cdx_txn_relieve(txn);
 		if (!ret)
@@ -188,13 +192,13 @@ int cdx_path_mkdir(struct cdx_txn *txn, const char *path, uint32_t mode, bool pa
 
 	mode &= 07777;
 	if (parents && strncmp(path, "ino:", 4) != 0) {
-		ret = make_parents(txn, path, mode);
+		ret = make_parents(txn, path, mode, error);
 		return ret ? path_error(error, ret, path) : 0;
 	}
 	ret = cdx_path_walk(txn, path, &place, error);
 	if (ret)
 		return ret;
-	ret = place.inode ? -EEXIST : cdx_place_create(txn, &place, S_IFDIR | mode, &inode);
+	ret = place.inode ? -EEXIST : cdx_place_create(txn, &place, S_IFDIR | mode, &inode, error);
 	return ret ? path_error(error, ret, path) : 0;
 }
 

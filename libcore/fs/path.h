@@ -25,7 +25,7 @@ int cdx_path_inode(struct cdx_txn *txn, const char *path, struct cdx_inode *inod
 
 /* Create a file or directory at a place whose inode is 0. */
 int cdx_place_create(struct cdx_txn *txn, const struct cdx_place *place, uint32_t mode,
-		     struct cdx_inode *inode);
+		     struct cdx_inode *inode, struct cowdax_error *error);
 int cdx_path_mkdir(struct cdx_txn *txn, const char *path, uint32_t mode, bool parents,
 		   struct cowdax_error *error);
 /* Remove a name and what it names: with @recursive, all below it. */

@@ -190,7 +190,7 @@ TEST("R21: 256 names with one hash is all there can be; the next is refused, and
 	make_lab(&lab);
 	for (int i = 0; i < 256; i++)
 		CHECK_EQUAL(add(&lab, name, (size_t)snprintf(name, sizeof(name), "a%d", i), 1000 + (uint64_t)i), 0);
-	CHECK_EQUAL(add(&lab, "aa", 2, 5), -ENOSPC);
+	CHECK_EQUAL(add(&lab, "aa", 2, 5), -EXFULL);
 	for (int i = 0; i < 256; i++) {
 		CHECK_EQUAL(find(&lab, name, (size_t)snprintf(name, sizeof(name), "a%d", i), &number), 0);
 		CHECK_EQUAL(number, 1000 + i);
@@ -200,6 +200,30 @@ TEST("R21: 256 names with one hash is all there can be; the next is refused, and
 	CHECK_EQUAL(find(&lab, "aa", 2, &number), 0);
 	CHECK_EQUAL(number, 5);
 	free_lab(&lab);
+}
+
+TEST("R21: where they are all there the error says so, and not that space has run out")
+{
+	struct cowdax *fs = rig_new(8 * MIB, 0, 512);
+	struct cowdax_error error;
+	char path[32];
+	uint64_t inode;
+
+	weak = true;
+	for (int i = 0; i < 256; i++) {
+		snprintf(path, sizeof(path), "/c%d", i);
+		rig_create(fs, path);
+	}
+	CHECK_EQUAL(cowdax_create(fs, "/cherry", 0644, &inode, &error), -ENOSPC);
+	CHECK(strstr(error.text, "cherry: ") && strstr(error.text, "256 names with the hash"));
+	CHECK_EQUAL(cowdax_mkdir(fs, "/cherries/red", 0755, true, &error), -ENOSPC);
+	CHECK(strstr(error.text, "cherries: ") && strstr(error.text, "256 names with the hash"));
+	CHECK_EQUAL(cowdax_clone(fs, "/c1", "/clone", NULL, &error), -ENOSPC);
+	CHECK(strstr(error.text, "clone: ") && strstr(error.text, "256 names with the hash"));
+	rig_create(fs, "/dates");
+	rig_remove(fs, "/c77");
+	rig_create(fs, "/cherry");
+	cowdax_close(fs);
 }
 
 TEST("R20: an entry that no name can have is damage")
@@ -294,10 +318,11 @@ TEST("R18: a tree of directories thousands deep is removed without recursion, al
 		struct cdx_place place = {.dir = at, .name = "d", .length = 1};
 		struct cdx_inode inode;
 
-		CHECK_EQUAL(cdx_place_create(&fs->txn, &place, S_IFDIR | 0755, &inode), 0);
+		CHECK_EQUAL(cdx_place_create(&fs->txn, &place, S_IFDIR | 0755, &inode, NULL), 0);
 		if (i % 10 == 0) {
 			place = (struct cdx_place){.dir = inode.number, .name = "file", .length = 4};
-			CHECK_EQUAL(cdx_place_create(&fs->txn, &place, S_IFREG | 0644, &(struct cdx_inode){0}), 0);
+			CHECK_EQUAL(cdx_place_create(&fs->txn, &place, S_IFREG | 0644, &(struct cdx_inode){0},
+						     NULL), 0);
 		}
 		at = inode.number;
 	}
