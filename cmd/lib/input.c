@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io.h"
+
 #define NO_HOLE UINT64_MAX
 
 int input_open(struct cli *cli, struct input *input, const char *name)
@@ -19,9 +21,9 @@ int input_open(struct cli *cli, struct input *input, const char *name)
 	if (is_stdin && cli->batch_is_stdin)
 		return cli_fail(cli, -EINVAL, "standard input: is the batch itself; "
 				"use --input or --pattern");
-	input->fd = is_stdin ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
+	input->fd = is_stdin ? STDIN_FILENO : io_open(name, O_RDONLY, 0);
 	if (input->fd < 0)
-		return cli_fail_errno(cli, -errno, name);
+		return cli_fail_errno(cli, input->fd, name);
 	if (fstat(input->fd, &st) == 0 && S_ISREG(st.st_mode)) {
 		input->sparse = true;
 		input->size = (uint64_t)st.st_size;
@@ -32,7 +34,7 @@ int input_open(struct cli *cli, struct input *input, const char *name)
 void input_close(struct input *input)
 {
 	if (input->fd != STDIN_FILENO)
-		close(input->fd);
+		io_close(input->fd);
 }
 
 static int fail(struct input *input, int code)
@@ -47,11 +49,9 @@ ssize_t input_read(struct input *input, void *buffer, size_t length)
 
 	if (length > input->left)
 		length = (size_t)input->left;
-	do
-		done = read(input->fd, buffer, length);
-	while (done < 0 && errno == EINTR);
+	done = io_read(input->fd, buffer, length);
 	if (done < 0)
-		return fail(input, -errno);
+		return fail(input, (int)done);
 	if (input->left != NO_HOLE)
 		input->left -= (uint64_t)done;
 	return done;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "io.h"
 #include "probe.h"
 
 /* What libblkid looks at in front, and what a partition table has at the end. */
@@ -89,19 +90,18 @@ static uint64_t device_dax_size(dev_t rdev)
 
 static int copy_bytes(int copy, const char *all, uint64_t at, uint64_t length)
 {
-	return pwrite(copy, all + at, length, (off_t)at) == (ssize_t)length ? 0 : errno ? -errno : -EIO;
+	return io_write_at(copy, all + at, length, at);
 }
 
 /* A sparse file of @size bytes with what @all has in front, from @offset on and at the end; or -errno. */
 static int copy_ends(const char *all, uint64_t size, uint64_t offset)
 {
 	uint64_t rest = size - offset, tail = size < TAIL_BYTES ? size : TAIL_BYTES;
-	int copy = memfd_create("ends", MFD_CLOEXEC), ret = 0;
+	int copy = memfd_create("ends", MFD_CLOEXEC), ret;
 
 	if (copy < 0)
 		return -errno;
-	if (ftruncate(copy, (off_t)size))
-		ret = -errno;
+	ret = io_truncate(copy, size);
 	if (!ret)
 		ret = copy_bytes(copy, all, 0, size < HEAD_BYTES ? size : HEAD_BYTES);
 	if (!ret)
@@ -244,8 +244,7 @@ static int check_last_sector(struct cli *cli, int fd, const struct range *range,
 	int i;
 
 	for (i = 0; i < 2 && range->end > size - TABLE_BYTES && size > TABLE_BYTES; i++)
-		if (pread(fd, magic, sizeof(magic), (off_t)(size - sectors[i])) ==
-			    (ssize_t)sizeof(magic) &&
+		if (io_read_at(fd, magic, sizeof(magic), size - sectors[i]) == (ssize_t)sizeof(magic) &&
 		    memcmp(magic, "EFI PART", sizeof(magic)) == 0)
 			return refuse(cli, " partition table at its end", "gpt");
 	return 0;
@@ -281,11 +280,11 @@ static int check_contents(struct cli *cli, int fd, uint64_t size, uint64_t lengt
 
 static int open_and_check(struct cli *cli, const struct stat *st, uint64_t length)
 {
-	int fd = open(cli->image, O_RDONLY | O_CLOEXEC), copy, ret;
+	int fd = io_open(cli->image, O_RDONLY, 0), copy, ret;
 	off_t size;
 
 	if (fd < 0)
-		return cli_fail_errno(cli, -errno, cli->image);
+		return cli_fail_errno(cli, fd, cli->image);
 	if (S_ISCHR(st->st_mode)) {
 		copy = open_copy(cli, fd, st->st_rdev);
 		close(fd);
@@ -343,14 +342,14 @@ uint64_t probe_partition_start(const char *path)
 
 int probe_wipe(struct cli *cli, uint64_t length)
 {
-	int fd = open(cli->image, O_RDWR | O_CLOEXEC), ret = 0;
+	int fd = io_open(cli->image, O_RDWR, 0), ret = 0;
 	struct stat st;
 	blkid_probe probe;
 
 	if (fd < 0 || fstat(fd, &st) || S_ISCHR(st.st_mode)) {
 		if (fd >= 0)
 			close(fd);
-		return fd < 0 ? cli_fail(cli, -errno, "%s: %s", cli->image, strerror(errno)) : 0;
+		return fd < 0 ? cli_fail_errno(cli, fd, cli->image) : 0;
 	}
 	probe = blkid_new_probe();
 	if (!probe || blkid_probe_set_device(probe, fd, (blkid_loff_t)cli->open.fs_offset, (blkid_loff_t)length)) {
@@ -365,8 +364,11 @@ int probe_wipe(struct cli *cli, uint64_t length)
 		if (blkid_do_wipe(probe, 0))
 			ret = cli_fail(cli, -EIO, "%s: an old signature cannot be erased", cli->image);
 	}
-	if (!ret && fsync(fd))
-		ret = cli_fail(cli, -errno, "%s: %s", cli->image, strerror(errno));
+	if (!ret) {
+		ret = io_sync(fd);
+		if (ret)
+			cli_fail_errno(cli, ret, cli->image);
+	}
 out_close:
 	if (probe)
 		blkid_free_probe(probe);

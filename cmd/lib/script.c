@@ -3,15 +3,19 @@
 #include "script.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "io.h"
 #include "shell_words.h"
 
 #define LINE_MAX_BYTES ((size_t)1 << 20)
 #define WORDS_MAX 4096
 
 struct script {
+	int fd;
 	FILE *file;
 	const char *name;
 	unsigned long number;
@@ -27,23 +31,27 @@ struct script *script_open(struct cli *cli, const char *name)
 		cli_fail_errno(cli, -ENOMEM, "the script");
 		return NULL;
 	}
-	script->file = stdin;
+	script->fd = STDIN_FILENO;
 	script->name = "standard input";
 	if (name && strcmp(name, "-") != 0) {
 		script->name = name;
-		script->file = fopen(name, "re");
+		script->fd = io_open(name, O_RDONLY, 0);
 	}
+	if (script->fd >= 0)
+		script->file = io_reader(script->fd);
 	if (script->file)
 		return script;
-	cli_fail_errno(cli, -errno, name);
-	free(script);
+	cli_fail_errno(cli, script->fd < 0 ? script->fd : -ENOMEM, script->name);
+	script_close(script);
 	return NULL;
 }
 
 void script_close(struct script *script)
 {
-	if (script && script->file != stdin)
+	if (script && script->file)
 		fclose(script->file);
+	if (script && script->fd > STDIN_FILENO)
+		io_close(script->fd);
 	free(script);
 }
 
@@ -54,7 +62,7 @@ unsigned long script_line(const struct script *script)
 
 bool script_is_stdin(const struct script *script)
 {
-	return script->file == stdin;
+	return script->fd == STDIN_FILENO;
 }
 
 /* 1 and the next line in script->line, 0 at the end. */

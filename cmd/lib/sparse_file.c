@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io.h"
+
 static bool is_same(const struct stat *a, const struct stat *b)
 {
 	if (S_ISBLK(a->st_mode) || S_ISCHR(a->st_mode))
@@ -20,38 +22,31 @@ int sparse_file_open(struct cli *cli, struct sparse_file *file, const char *name
 	int ret = 0;
 
 	file->name = name;
-	file->fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+	file->fd = io_open(name, O_WRONLY | O_CREAT | O_NOCTTY, 0666);
 	if (file->fd < 0)
-		return cli_fail_errno(cli, -errno, name);
+		return cli_fail_errno(cli, file->fd, name);
 	if (fstat(file->fd, &st))
 		ret = cli_fail_errno(cli, -errno, name);
 	else if (stat(cli->image, &image) == 0 && is_same(&st, &image))
 		ret = cli_fail(cli, -EINVAL, "%s: is the image itself", name);
 	file->regular = !ret && S_ISREG(st.st_mode);
-	if (file->regular && ftruncate(file->fd, 0))
-		ret = cli_fail_errno(cli, -errno, name);
-	if (ret)
-		close(file->fd);
+	if (file->regular)
+		ret = io_truncate(file->fd, 0);
+	if (!ret)
+		return 0;
+	if (file->regular)
+		cli_fail_errno(cli, ret, name);
+	io_close(file->fd);
 	return ret;
 }
 
 static int write_all(void *arg, const void *bytes, size_t length)
 {
 	struct sparse_file *file = arg;
-	size_t left = length;
 
-	while (left > 0) {
-		ssize_t done = write(file->fd, bytes, left);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0) {
-			file->error = -errno;
-			return file->error;
-		}
-		bytes = (const char *)bytes + done;
-		left -= (size_t)done;
-	}
+	file->error = io_write(file->fd, bytes, length);
+	if (file->error)
+		return file->error;
 	if (file->progress)
 		file->progress(file->progress_arg, length);
 	return 0;
@@ -88,21 +83,22 @@ static int fill_sparsely(struct cli *cli, struct sparse_file *file, struct cowda
 			return ret;
 		offset = map.offset + map.length;
 	}
-	file->error = ftruncate(file->fd, (off_t)(end - start)) ? -errno : 0;
+	file->error = io_truncate(file->fd, end - start);
 	return file->error;
 }
 
 int sparse_file_fill(struct cli *cli, struct sparse_file *file, struct cowdax *fs, uint64_t inode,
 		     uint64_t offset, uint64_t end)
 {
-	int ret = 0;
+	int ret = 0, closed;
 
 	if (file->regular)
 		ret = fill_sparsely(cli, file, fs, inode, offset, end);
 	else if (offset < end)
 		ret = cowdax_read_through(fs, inode, offset, end - offset, write_all, file, &cli->error);
-	if (close(file->fd) && !ret)
-		ret = file->error = -errno;
+	closed = io_close(file->fd);
+	if (closed && !ret)
+		ret = file->error = closed;
 	/* Else it was the image that could not be read from. */
 	return ret && ret == file->error ? cli_fail_errno(cli, ret, file->name) : ret;
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io.h"
 #include "quote.h"
 
 static struct {
@@ -52,17 +53,7 @@ static ssize_t write_message(void *cookie, const char *text, size_t length)
 
 int streams_write_stdout(const void *bytes, size_t length)
 {
-	while (length > 0) {
-		ssize_t done = write(STDOUT_FILENO, bytes, length);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -errno;
-		bytes = (const char *)bytes + done;
-		length -= (size_t)done;
-	}
-	return 0;
+	return io_write(STDOUT_FILENO, bytes, length);
 }
 
 /* stdio keeps that a write failed, not why: errno is another's by the time one asks. */
@@ -92,9 +83,9 @@ static void finish_stdout(void)
 	if (streams.stdout_told)
 		return;
 	ret = streams_flush();
-	if (!ret && close(STDOUT_FILENO) && errno != EBADF)
-		ret = -errno;
 	if (!ret)
+		ret = io_close(STDOUT_FILENO);
+	if (!ret || ret == -EBADF)
 		return;
 	fprintf(stderr, "%s: standard output: %s\n", streams.program, strerror(-ret));
 	_exit(streams.failure_status);
@@ -110,7 +101,7 @@ static void occupy_standard_descriptors(void)
 
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (fcntl(fd, F_GETFD) < 0)
-			open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+			io_open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY, 0);
 }
 
 /* Where there is no memory for it, nothing is printed rather than anything unquoted. */

@@ -257,7 +257,9 @@ static int create(struct target *target, const char *path, const struct cowdax_m
 		free(folder);
 		return ret ? cdx_error_errno(error, ret, path) : 0;
 	}
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	do {
+		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	} while (fd < 0 && errno == EINTR);
 	if (fd < 0)
 		return cdx_error_errno(error, -errno, path);
 	close(fd);
@@ -291,11 +293,13 @@ static int open_target(struct target *target, const char *path, const struct cow
 static int grow(struct target *target, const char *path, uint64_t size, struct cowdax_error *error)
 {
 	struct cdx_device *device = &target->device;
+	int ret;
 
 	if (!device->regular || device->size >= size)
 		return 0;
-	if (ftruncate(device->fd, (off_t)(device->fs_offset + size)))
-		return cdx_error_errno(error, -errno, path);
+	ret = cdx_device_resize(device, device->fs_offset + size);
+	if (ret)
+		return cdx_error_errno(error, ret, path);
 	target->grown = true;
 	device->size = size;
 	return 0;
@@ -304,7 +308,7 @@ static int grow(struct target *target, const char *path, uint64_t size, struct c
 static void close_target(struct target *target, const char *path, bool failed)
 {
 	/* A file that cannot be cut again is longer than it was: there is nothing to be done about it. */
-	if (failed && target->grown && ftruncate(target->device.fd, (off_t)target->former_size))
+	if (failed && target->grown && cdx_device_resize(&target->device, target->former_size))
 		target->grown = false;
 	if (target->open)
 		cdx_device_close(&target->device);

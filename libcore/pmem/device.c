@@ -182,6 +182,16 @@ int cdx_device_no_file(const char *path, int code, struct cowdax_error *error)
 	return cdx_error(error, code, "%s: symbolic link to %s: %s", path, target, strerror(-code));
 }
 
+int cdx_device_resize(const struct cdx_device *device, uint64_t bytes)
+{
+	int ret;
+
+	do {
+		ret = ftruncate(device->fd, (off_t)bytes) ? -errno : 0;
+	} while (ret == -EINTR);
+	return ret;
+}
+
 static int not_an_image(const char *path, struct cowdax_error *error)
 {
 	return cdx_error(error, -ENODEV, "%s: not a regular file, block device or DAX device", path);

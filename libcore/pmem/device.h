@@ -50,6 +50,8 @@ int cdx_device_map(struct cdx_device *device, const char *path, uint64_t length,
 /* Whether somebody has cut the file short under the mapping: accesses may be -EIO from then on. */
 bool cdx_device_has_shrunk(const struct cdx_device *device);
 void cdx_device_close(struct cdx_device *device);
+/* Make the file so many bytes long, those before the filesystem included. */
+int cdx_device_resize(const struct cdx_device *device, uint64_t bytes);
 /* Read bytes before mapping (the superblock): 0 or -errno; -ENODATA past the end. */
 int cdx_device_pread(const struct cdx_device *device, uint64_t offset, void *bytes, size_t length);
 

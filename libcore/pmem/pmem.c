@@ -470,10 +470,13 @@ static int punch(const struct cdx_pmem *pm, uint64_t start, uint64_t length)
 
 	if (fstat(pm->fd, &st))
 		return -errno;
-	if (S_ISBLK(st.st_mode))
-		ret = ioctl(pm->fd, BLKDISCARD, range);
-	else
-		ret = fallocate(pm->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start, (off_t)length);
+	do {
+		if (S_ISBLK(st.st_mode))
+			ret = ioctl(pm->fd, BLKDISCARD, range);
+		else
+			ret = fallocate(pm->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start,
+					(off_t)length);
+	} while (ret && errno == EINTR);
 	return ret ? -errno : 0;
 }
 
