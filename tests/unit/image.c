@@ -393,3 +393,29 @@ TEST("a transaction in which something failed cannot be committed")
 	rig_check(fs->path);
 	cowdax_close(fs);
 }
+
+static int count_ready(void *arg, const struct cowdax_result *result)
+{
+	(void)result;
+	(*(int *)arg)++;
+	return 0;
+}
+
+TEST("what is about to be committed is announced once; what has failed is not, and is not committed")
+{
+	struct cowdax *fs = rig_new(16 * MIB, 0, 0);
+	uint64_t inode = rig_create(fs, "/a"), transaction = fs->txn.committed.transaction;
+	struct cowdax_error error;
+	int ready = 0;
+	struct cowdax_result result = {.ready = count_ready, .step_arg = &ready};
+
+	CHECK_EQUAL(cowdax_write(fs, COWDAX_ROOT_INODE, "x", 1, 0, &result, &error), -EISDIR);
+	CHECK_EQUAL(cowdax_truncate(fs, inode + 1, 5, &result, &error), -ENOENT);
+	CHECK_EQUAL(ready, 0);
+	CHECK_EQUAL(fs->txn.committed.transaction, transaction);
+	CHECK_EQUAL(cowdax_write(fs, inode, "x", 1, 0, &result, &error), 0);
+	CHECK_EQUAL(ready, 1);
+	CHECK_EQUAL(fs->txn.committed.transaction, transaction + 1);
+	rig_check(fs->path);
+	cowdax_close(fs);
+}
