@@ -120,6 +120,17 @@ TEST("an append whose file grows before it has its range goes behind, and copies
 	cowdax_close(fs);
 }
 
+static void write_behind(const char *path)
+{
+	struct cowdax *fs = rig_open(path, COWDAX_NO_WAIT);
+	struct cowdax_error error;
+
+	CHECK_EQUAL(cowdax_write(fs, rig_lookup(fs, "/a"), "behind", 6, 5000, NULL, &error), -EAGAIN);
+	cowdax_close(fs);
+}
+
+static struct stream *cut_stream;
+
 static void cut_short(const char *path)
 {
 	struct cowdax *fs = rig_open(path, 0);
@@ -127,17 +138,21 @@ static void cut_short(const char *path)
 
 	CHECK_EQUAL(cowdax_truncate(fs, rig_lookup(fs, "/a"), 100, NULL, &error), 0);
 	cowdax_close(fs);
+	cut_stream->hook = write_behind;
+	cut_stream->hook_at = MIB;
 }
 
-TEST("an append whose file is cut short before it has its range goes to the new end")
+TEST("an append whose file is cut short before it has its range goes to the new end, and has the range from there on")
 {
 	struct cowdax *fs = rig_new(64 * MIB, 0, 0);
 	struct stream stream = {.path = fs->path, .left = LONG, .byte = 'a', .hook_at = LONG, .hook = cut_short};
 	uint64_t inode = rig_create(fs, "/a");
 	struct cowdax_error error;
 
+	cut_stream = &stream;
 	rig_write(fs, inode, 0, 50000, '0');
 	CHECK_EQUAL(append(fs, &stream, NULL, &error), 0);
+	CHECK(!stream.hook);
 	rig_expect(fs, inode, 0, 100, '0');
 	rig_expect(fs, inode, 100, LONG, 'a');
 	rig_check(fs->path);
@@ -161,6 +176,37 @@ TEST("an append whose file is removed before it has its range makes it anew")
 	rig_write(fs, rig_create(fs, "/a"), 0, 5000, '0');
 	CHECK_EQUAL(append(fs, &stream, NULL, &error), 0);
 	rig_expect(fs, rig_lookup(fs, "/a"), 0, LONG, 'a');
+	rig_check(fs->path);
+	cowdax_close(fs);
+}
+
+static void make_it(const char *path)
+{
+	struct cowdax *fs = rig_open(path, 0);
+
+	rig_write(fs, rig_create(fs, "/a"), 0, 5000, '0');
+	cowdax_close(fs);
+}
+
+TEST("R9: an append that must go elsewhere than it was staged, or nowhere, leaves nothing in its lane")
+{
+	struct cowdax *fs = rig_new(64 * MIB, 0, 0);
+	struct stream stream = {.path = fs->path, .left = LONG, .byte = 'a', .hook_at = MIB, .hook = make_it};
+	struct cowdax_write_request request = {
+		.path = "/a", .append = true, .no_create = true, .length = COWDAX_TO_END, .source = give,
+		.source_arg = &stream,
+	};
+	struct cowdax_error error;
+
+	CHECK_EQUAL(append(fs, &stream, NULL, &error), 0);
+	CHECK_EQUAL(fs->txn.committed.staged_blocks, 0);
+	CHECK_EQUAL(fs->txn.committed.staging.address, 0);
+	rig_expect(fs, rig_lookup(fs, "/a"), 0, 5000, '0');
+	rig_expect(fs, rig_lookup(fs, "/a"), 5000, LONG, 'a');
+	stream = (struct stream){.path = fs->path, .left = LONG, .byte = 'b', .hook_at = MIB, .hook = remove_it};
+	CHECK_EQUAL(cowdax_write_stream(fs, &request, NULL, &error), -ENOENT);
+	CHECK_EQUAL(fs->txn.committed.staged_blocks, 0);
+	CHECK_EQUAL(fs->txn.committed.staging.address, 0);
 	rig_check(fs->path);
 	cowdax_close(fs);
 }
