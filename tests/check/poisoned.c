@@ -3,6 +3,7 @@
  * The checker on bad media: every file that owns what cannot be read is named,
  * however it comes to own it, and no other.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -13,6 +14,36 @@
 #define BLOCK UINT64_C(4096)
 #define ALL (UINT64_C(1) << 40)
 #define MAX_FOUND 512
+
+/* The allocation that fails, of those since counting began; 0: none does, nor is any counted. */
+static unsigned int fail_at, allocations;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+static bool fails(void)
+{
+	return fail_at && ++allocations == fail_at;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+	return fails() ? NULL : __real_realloc(old, size);
+}
 
 struct found {
 	struct place {
@@ -521,5 +552,37 @@ TEST("bad data beside a bad node is found, too")
 	CHECK_EQUAL(found.count, 7);
 	CHECK_EQUAL(named(&found, "/deep", block, 1) + named(&found, "/deep", kept, 1), 2);
 	CHECK_EQUAL(named(&found, "/third", block, 1) + named(&found, "/third", kept, 1), 2);
+	cowdax_close(fs);
+}
+
+TEST("where memory runs out the checker says so: never that less is lost")
+{
+	struct cowdax *fs = make_family(4096, 400);
+	struct cowdax_check_options options = {.check_data = true, .problem = note_problem};
+	uint64_t kept = block_of(fs, "/deep", 0), block = 3;
+	struct found whole, found;
+	bool failed = true;
+
+	while (!holds_node(fs->path, block, true))
+		block++;
+	poison_page(block * BLOCK);
+	poison_page(kept * BLOCK);
+	check(fs->path, true, &whole);
+	CHECK(whole.count > 1);
+	options.problem_arg = &found;
+	for (unsigned int n = 1; failed; n++) {
+		struct cowdax_check_summary summary;
+		struct cowdax_error error;
+		int ret;
+
+		memset(&found, 0, sizeof(found));
+		allocations = 0;
+		fail_at = n;
+		ret = cowdax_check(fs->path, &options, &summary, &error);
+		fail_at = 0;
+		failed = allocations >= n;
+		CHECK(ret == -ENOMEM || (ret == 0 && found.count == whole.count));
+		CHECK(failed || ret == 0);
+	}
 	cowdax_close(fs);
 }
