@@ -266,3 +266,18 @@ TEST("R6: what readers held up is used again soon after the last of them is gone
 	rig_check(fs->path);
 	cowdax_close(fs);
 }
+
+TEST("R6: a view that is released holds no reader's byte: what it saw can be undone while the handle is open")
+{
+	struct cowdax *fs = rig_new(16 * MIB, 0, 0), *reader = rig_again(fs);
+	uint64_t number, where;
+
+	CHECK_EQUAL(cdx_txn_view(&reader->txn, NULL), 0);
+	number = reader->txn.epoch;
+	CHECK(number != 0);
+	CHECK_EQUAL(cdx_device_lock_test(&fs->device, fs->device.lock.readers, number + 1, &where), 1);
+	cdx_txn_release_view(&reader->txn);
+	CHECK_EQUAL(cdx_device_lock_test(&fs->device, fs->device.lock.readers, number + 1, &where), 0);
+	cowdax_close(reader);
+	cowdax_close(fs);
+}
