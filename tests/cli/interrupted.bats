@@ -36,8 +36,9 @@ setup_file() {
     make_image
     mkfifo lines bytes
     seq 1000 >data
-    cat data >bytes &
-    echo "write /a --input=bytes" >lines &
+    # Where nobody opens them, they do not wait for ever.
+    timeout 60 bash -c 'cat data >bytes' 3>&- &
+    timeout 60 bash -c 'echo "write /a --input=bytes" >lines' 3>&- &
     "$tools/cowdax-batch-interrupted" image lines
     holds /a data
 }
