@@ -75,10 +75,10 @@ blocks() {
     sparse data 40M 3333 6000000 20000000 100000 30000001 6000000
     cowdax-write image /a --input=data
     holds /a data
-    seq 1000 >more
-    cowdax-write image /b --input=more
+    seq 1000 >appended
+    cowdax-write image /b --input=appended
     cowdax-write image /b --append --input=data
-    cat more data >both
+    cat appended data >both
     holds /b both
     cowdax-write image /a --input=data --offset=777 --chunk=1000000
     splice data 777 < <(cat data)
@@ -117,9 +117,9 @@ blocks() {
     json 'del(.dry_run, .transaction)' cowdax-write image /a --input=data -n >dry
     bytes 1M o >old
     holds /a old
-    json 'del(.dry_run, .transaction)' cowdax-write image /a --input=data >done
-    [ "$(jq .length done)" = 1048576 ]
-    cmp dry done
+    json 'del(.dry_run, .transaction)' cowdax-write image /a --input=data >really
+    [ "$(jq .length really)" = 1048576 ]
+    cmp dry really
 }
 
 @test "a pipe has no holes, and an input that is all hole makes a file of none but holes" {

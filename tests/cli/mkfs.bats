@@ -103,17 +103,16 @@ load helper
 }
 
 @test "a size that is too small is an error that says the smallest, which works" {
-    local options smallest
+    local block smallest
 
-    for options in "" "-b 64k"; do
-        # shellcheck disable=SC2086 # meant: words
-        fails 1 'image: 1 bytes are too few: at least ' mkfs.cowdax $options image 1
+    for block in 4k 64k; do
+        fails 1 'image: 1 bytes are too few: at least ' mkfs.cowdax -b $block image 1
         smallest=$(sed 's/.* at least //' stderr)
-        fails 1 "at least $smallest" mkfs.cowdax $options image $((smallest - 4096))
+        fails 1 "at least $smallest" mkfs.cowdax -b $block image $((smallest - 4096))
         [ ! -e image ]
-        mkfs.cowdax --quiet $options image "$smallest"
+        mkfs.cowdax --quiet -b $block image "$smallest"
         fsck.cowdax -n image
-        fails 1 "at least $smallest" mkfs.cowdax -f $options image 1
+        fails 1 "at least $smallest" mkfs.cowdax -f -b $block image 1
         rm image
     done
 }

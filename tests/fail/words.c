@@ -1064,11 +1064,16 @@ static size_t find_name(const char *text, const char **name)
 
 static char *read_header(void)
 {
-	FILE *file = fopen(HEADER, "r");
-	char *text = calloc(1, 1 << 17);
+	const char *top = getenv("abs_top_srcdir");
+	char *text = calloc(1, 1 << 17), path[4096];
+	FILE *file;
 
-	if (!file || !text || !fread(text, 1, (1 << 17) - 1, file))
-		die("cannot read %s", HEADER);
+	snprintf(path, sizeof(path), "%s/libcore/cowdax.h", top ? top : "..");
+	file = fopen(path, "r");
+	if (!file)
+		die("cannot open %s", path);
+	if (!text || !fread(text, 1, (1 << 17) - 1, file))
+		die("cannot read %s", path);
 	fclose(file);
 	return text;
 }
