@@ -47,6 +47,7 @@ static const struct {
 	{"locks", bench_locks},
 	{"dead-writer", bench_dead_writer},
 	{"memory", bench_memory},
+	{"instructions", bench_instructions},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -165,9 +166,11 @@ int main(int argc, char **argv)
 	static const struct option known[] = {
 		{"quick", no_argument, NULL, 'q'},	{"row", required_argument, NULL, 'r'},
 		{"list", no_argument, NULL, 'l'},	{"programs", required_argument, NULL, 'p'},
+		{"operations", required_argument, NULL, 'o'},	/* for the bench itself, see instructions.c */
 		{0},
 	};
 	bool wanted[ROWS] = {false}, chosen = false;
+	const char *operations = NULL;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -185,10 +188,17 @@ int main(int argc, char **argv)
 		case 'p':
 			options.programs = optarg;
 			break;
+		case 'o':
+			operations = optarg;
+			break;
 		default:
 			fputs("usage: bench [--quick] [--row NAME]... [--list] [--programs FOLDER]\n", stderr);
 			return 2;
 		}
+	}
+	if (operations && argv[optind]) {
+		instructions_operate(operations, argv[optind]);
+		return 0;
 	}
 	if (!chosen)
 		memset(wanted, true, sizeof(wanted));

@@ -62,5 +62,8 @@ void bench_readers(void);
 void bench_locks(void);
 void bench_dead_writer(void);
 void bench_memory(void);
+void bench_instructions(void);
+/* In a process of its own, which callgrind looks at: the operations @name on the image @path. */
+void instructions_operate(const char *name, const char *path);
 
 #endif
