@@ -44,28 +44,13 @@ static int settle_slots(struct cdx_txn *txn, const struct cdx_slots *slots)
 	return 0;
 }
 
-/* Whether nobody has committed since this handle did: its two numbers stand in the slots. */
-static bool still_newest(const struct cdx_txn *txn)
-{
-	uint64_t newest = txn->committed.transaction;
-	struct cdx_disk_commit head[2];
-
-	if (txn->seen != CDX_SEEN_OWN)
-		return false;
-	for (int parity = 0; parity < 2; parity++) {
-		if (cdx_pmem_read(&txn->device->pm, cdx_slot_offset(txn->super, parity, false), &head[parity],
-				  offsetof(struct cdx_disk_commit, next_inode)))
-			return false;
-	}
-	return get64(head[newest & 1].transaction) == newest && get64(head[!(newest & 1)].transaction) < newest;
-}
-
 int cdx_settle(struct cdx_txn *txn)
 {
 	struct cdx_slots slots;
 	int ret;
 
-	if (still_newest(txn))
+	/* Nobody has committed since this handle did. */
+	if (txn->seen == CDX_SEEN_OWN && cdx_view_is_newest(txn))
 		return 0;
 	ret = cdx_slots_read(&txn->device->pm, txn->super, &slots);
 	for (int i = 0; i < 4 && !ret; i++)

@@ -35,6 +35,25 @@ int cdx_view_adopt(struct cdx_txn *txn, const union cdx_slot *slot)
 	return ret ? ret : cdx_view_reset(txn);
 }
 
+/*
+ * The number that is known stands in its slot, and an older one in the other: what that
+ * number means has been seen once, whole, and is nothing else ever after.
+ */
+bool cdx_view_is_newest(const struct cdx_txn *txn)
+{
+	uint64_t newest = txn->committed.transaction;
+	struct cdx_disk_commit head[2];
+
+	if (txn->seen == CDX_SEEN_NOTHING)
+		return false;
+	for (int parity = 0; parity < 2; parity++) {
+		if (cdx_pmem_read(&txn->device->pm, cdx_slot_offset(txn->super, parity, false), &head[parity],
+				  offsetof(struct cdx_disk_commit, next_inode)))
+			return false;
+	}
+	return get64(head[newest & 1].transaction) == newest && get64(head[!(newest & 1)].transaction) < newest;
+}
+
 static int peek_newest(struct cdx_txn *txn, struct cdx_slots *slots, uint64_t *newest)
 {
 	int ret = cdx_slots_read(&txn->device->pm, txn->super, slots);
@@ -51,6 +70,33 @@ void cdx_txn_release_view(struct cdx_txn *txn)
 	txn->epoch = 0;
 }
 
+static int hold(struct cdx_txn *txn, uint64_t number)
+{
+	int ret = cdx_device_lock(txn->device, txn->device->lock.readers + number, 1, false, true);
+
+	if (!ret)
+		txn->epoch = number;
+	return ret;
+}
+
+/* As below, where nothing has been committed since this handle last looked: 1, or 0. */
+static int view_known(struct cdx_txn *txn)
+{
+	int ret;
+
+	if (!cdx_view_is_newest(txn))
+		return 0;
+	ret = hold(txn, txn->committed.transaction);
+	if (ret)
+		return ret;
+	if (cdx_view_is_newest(txn)) {
+		ret = cdx_view_reset(txn);
+		return ret ? ret : 1;
+	}
+	cdx_txn_release_view(txn);
+	return 0;
+}
+
 /*
  * Lock the newest number known, then look again and use the newest (I5): a
  * writer that asked for readers before the lock was there undoes nothing that
@@ -64,16 +110,18 @@ int cdx_txn_view(struct cdx_txn *txn, struct cowdax_error *error)
 
 	if (txn->epoch)
 		return 0;
+	ret = view_known(txn);
+	if (ret)
+		return ret < 0 ? ret : 0;
 	for (int tries = 0; tries < 1000; tries++) {
 		ret = peek_newest(txn, &slots, &known);
 		if (ret == -EUCLEAN)
 			continue;	/* both slots may be changing under us */
 		if (ret)
 			return ret;
-		ret = cdx_device_lock(txn->device, txn->device->lock.readers + known, 1, false, true);
+		ret = hold(txn, known);
 		if (ret)
 			return ret;
-		txn->epoch = known;
 		ret = peek_newest(txn, &slots, &newest);
 		if (!ret && newest >= known)
 			return cdx_view_adopt(txn, cdx_slots_newest(&slots));

@@ -13,6 +13,8 @@
 int cdx_txn_view(struct cdx_txn *txn, struct cowdax_error *error);
 void cdx_txn_release_view(struct cdx_txn *txn);
 
+/* Whether nobody has committed since the commit that is seen; false where nobody knows. */
+bool cdx_view_is_newest(const struct cdx_txn *txn);
 /* Make what a valid slot says the commit that is seen. */
 int cdx_view_adopt(struct cdx_txn *txn, const union cdx_slot *slot);
 /* Forget every change since the commit that is seen. */
