@@ -8,10 +8,30 @@ struct write_out {
 	void *arg;
 };
 
-/* Whether anything in @node may point to a dirty node. */
+/* Whether anything in the leaf @node may point to a dirty node. */
 static bool holds_nodes(const struct cdx_node *node)
 {
-	return node->disk.level || node->disk.kind == CDX_KIND_FS || node->disk.kind == CDX_KIND_STAGING;
+	return node->disk.kind == CDX_KIND_FS || node->disk.kind == CDX_KIND_STAGING;
+}
+
+static int write_pointer(void *arg, const struct cdx_pointer *pointer);
+
+/* Of an inner node's many children few are dirty: only these are looked at. */
+static int write_children(struct write_out *out, struct cdx_node *node)
+{
+	const struct cdx_kind_shape *shape = &cdx_kind_shapes[node->disk.kind];
+	unsigned char *item = cdx_node_item(node, 0) + shape->key_words * sizeof(le64);
+	int ret = 0;
+
+	for (unsigned int left = cdx_node_count(node); left && !ret; left--, item += shape->inner_stride) {
+		struct cdx_disk_child *child = (struct cdx_disk_child *)item;
+
+		if (cdx_is_dirty(get64(child->address)))
+			ret = write_pointer(out, &(struct cdx_pointer){
+				.start = get64(child->address),
+				.address_field = &child->address, .crc_field = &child->crc});
+	}
+	return ret;
 }
 
 static int write_pointer(void *arg, const struct cdx_pointer *pointer)
@@ -25,7 +45,9 @@ static int write_pointer(void *arg, const struct cdx_pointer *pointer)
 	if (pointer->data || !cdx_is_dirty(pointer->start))
 		return 0;
 	node = out->nodes->dirty[pointer->start & ~CDX_DIRTY];
-	if (holds_nodes(node))
+	if (node->disk.level)
+		ret = write_children(out, node);
+	else if (holds_nodes(node))
 		ret = cdx_node_pointers(out->nodes, node, write_pointer, out);
 	if (!ret)
 		ret = out->take(out->arg, &address);

@@ -375,7 +375,8 @@ static size_t choose_run(const struct cdx_runs *runs, uint64_t want)
 	size_t best = 0;
 
 	for (size_t i = 0; i < runs->n; i++) {
-		if (!fragments_first && runs->run[i].count >= want)
+		/* None is shorter, or it will do. */
+		if (fragments_first ? runs->run[i].count == 1 : runs->run[i].count >= want)
 			return i;
 		if (fragments_first ? runs->run[i].count < runs->run[best].count :
 				      runs->run[i].count > runs->run[best].count)
