@@ -421,6 +421,8 @@ struct cowdax_check_summary {
 	bool clean;
 	uint64_t transaction, blocks, inodes, extents, shared_extents, nodes, problems;
 	uint64_t removed_inodes;	/* of the inodes: no name leads to them, they are yet to be taken apart */
+	uint64_t borrowing_nodes;	/* of the nodes: copies that have not counted all that they share yet */
+	uint64_t hidden_blocks;		/* of data that no file has any more, kept by what such copies borrow from */
 };
 /** Check an image, mapped read-only: no store, no waiting for writers.
  *  0 when the check ran to its end (then see summary->clean), negative errno

@@ -78,6 +78,8 @@ static void summary_json(const char *image, const struct cowdax_check_summary *s
 	json_number(&json, "inodes", summary->inodes);
 	json_number(&json, "extents", summary->extents);
 	json_number(&json, "shared_extents", summary->shared_extents);
+	json_number(&json, "borrowing_nodes", summary->borrowing_nodes);
+	json_number(&json, "hidden_blocks", summary->hidden_blocks);
 	json_number(&json, "nodes", summary->nodes);
 	json_number(&json, "problems", summary->problems);
 	json_number(&json, "fixed", 0);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/count.h"
+#include "tree/borrow.h"
 
 struct space_sums { uint64_t shared; };
 
@@ -116,7 +117,7 @@ static int sum_tree(struct limbo_sums *sums, uint64_t address, uint32_t crc, uin
 	ret = cdx_node_get(&sums->txn->nodes, address, crc, kind, level, &node);
 	if (ret)
 		return ret;
-	ret = cdx_node_pointers(&sums->txn->nodes, node, sum_pointer, sums);
+	ret = cdx_node_counted(&sums->txn->nodes, node, sum_pointer, sums);
 	cdx_node_put(&sums->txn->nodes, node);
 	return ret;
 }

@@ -8,6 +8,7 @@
  *	3  directories				dir.c
  *	4  reserves, limbo, staging		held.c
  *	5  space, and all reference counts	space.c, refs.c
+ *	   what only bases have		hidden.c
  *	   the data itself, on request		data.c
  *
  * Last of all, what the media has lost is laid to the files that own it
@@ -26,6 +27,7 @@
 #include "check/files.h"
 #include "check/fs.h"
 #include "check/held.h"
+#include "check/hidden.h"
 #include "check/media.h"
 #include "check/owners.h"
 #include "check/space.h"
@@ -64,7 +66,7 @@ static int check_space(struct cdx_check *ck)
 
 	if (!ret)
 		cdx_check_count_shared(ck);
-	return ret;
+	return ret ? ret : cdx_check_hidden(ck);
 }
 
 static int check_trees(struct checking *checking)

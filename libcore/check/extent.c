@@ -48,6 +48,9 @@ struct holder {
 	uint64_t inode;			/* or 0 */
 	uint32_t owner;			/* index of the node that they are in */
 	struct cdx_event_set *mapped;	/* takes in those with data; or NULL */
+	const struct cdx_disk_extent *base;	/* of what the node borrows from, or NULL */
+	unsigned int base_count;
+	bool base_lost;			/* count nothing: it is not known what is borrowed */
 };
 
 static int note_data(const struct cdx_check *ck, const struct holder *holder,
@@ -60,13 +63,55 @@ static int note_data(const struct cdx_check *ck, const struct holder *holder,
 			      holder->owner);
 }
 
+/* [from, to) of the extent is a pointer of the holder's own. */
+static int count_part(struct cdx_check *ck, const struct holder *holder,
+		      const struct cdx_seen_extent *extent, uint64_t from, uint64_t to)
+{
+	struct cdx_seen_extent part = *extent;
+	int ret;
+
+	part.disk_block += from - extent->file_block;
+	part.file_block = from;
+	part.count = (uint32_t)(to - from);
+	if (extent->flags & CDX_EXTENT_UNWRITTEN) {
+		ck->trees->unwritten_blocks += part.count;
+		ck->trees->unwritten_extents++;
+	}
+	ret = cdx_refs_add(&ck->trees->refs, CDX_REF_DATA,
+			   part.disk_block << ck->super.grains_per_block_shift, part.count,
+			   holder->owner);
+	return ret ? ret : note_data(ck, holder, &part);
+}
+
+/* What the base says too, in the same way, is borrowed (FORMAT 6.4); the rest is counted. */
+static int count_pointers(struct cdx_check *ck, const struct holder *holder,
+			  const struct cdx_seen_extent *extent)
+{
+	uint64_t block = extent->file_block, end = block + extent->count;
+	int ret = 0;
+
+	if (holder->base_lost)
+		return 0;
+	for (unsigned int i = 0; holder->base && i < holder->base_count && !ret; i++) {
+		struct cdx_seen_extent base = decode(&holder->base[i]);
+		uint64_t base_end = base.file_block + base.count;
+
+		if (base_end <= block || base.file_block >= end || base.flags != extent->flags ||
+		    base.disk_block - base.file_block != extent->disk_block - extent->file_block)
+			continue;
+		if (base.file_block > block)
+			ret = count_part(ck, holder, extent, block, base.file_block);
+		block = base_end < end ? base_end : end;
+	}
+	return ret || block >= end ? ret : count_part(ck, holder, extent, block, end);
+}
+
 /* Whether the extent makes sense by itself; if so, counts its pointers. */
 static int judge_extent(struct cdx_check *ck, const struct holder *holder,
 			const struct cdx_disk_extent *disk, const struct cdx_seen_extent *extent,
 			bool *good)
 {
 	unsigned int shift = ck->super.grains_per_block_shift;
-	int ret;
 
 	*good = false;
 	if (!cdx_extent_possible(disk)) {
@@ -83,13 +128,7 @@ static int judge_extent(struct cdx_check *ck, const struct holder *holder,
 			      ck->super.blocks);
 	} else {
 		*good = true;
-		if (extent->flags & CDX_EXTENT_UNWRITTEN) {
-			ck->trees->unwritten_blocks += extent->count;
-			ck->trees->unwritten_extents++;
-		}
-		ret = cdx_refs_add(&ck->trees->refs, CDX_REF_DATA, extent->disk_block << shift,
-				   extent->count, holder->owner);
-		return ret ? ret : note_data(ck, holder, extent);
+		return count_pointers(ck, holder, extent);
 	}
 	ck->trees->pointers_incomplete = true;
 	return 0;
@@ -156,7 +195,9 @@ static int judge_extents(struct cdx_check *ck, const struct holder *holder,
 static int extent_leaf(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx_view *view)
 {
 	struct cdx_seen *seen = &ck->trees->seen.nodes[view->index];
-	struct holder holder = {walk->inode, view->index, walk->arg};
+	struct holder holder = {
+		walk->inode, view->index, walk->arg, view->base_items, view->base_count, view->base_lost,
+	};
 	struct mapped mapped = {0};
 	int ret;
 
@@ -246,7 +287,7 @@ static void judge_end_of_file(struct cdx_check *ck, uint64_t inode, uint64_t siz
 static int judge_inline(struct cdx_check *ck, const struct cdx_file_extents *file,
 			struct mapped *mapped)
 {
-	struct holder holder = {file->inode, file->leaf, file->mapped};
+	struct holder holder = {file->inode, file->leaf, file->mapped, NULL, 0, false};
 	struct cdx_seen_extent first, last;
 
 	return judge_extents(ck, &holder, file->value, file->disk->n_inline, &first, &last, mapped);

@@ -67,6 +67,10 @@ P(NODE_BOUNDS, "node-bounds", ERROR, 0,
   "a node's keys exceed its parent's bounds", "key beyond the next separator")
 P(NODE_SEPARATOR, "node-separator", ERROR, 0,
   "a separator is not the first key below it", "separator below the first key")
+P(NODE_FLAGS, "node-flags", ERROR, 0,
+  "a node has flags that it cannot have", "leaf of an unknown flag")
+P(NODE_BASE, "node-base", ERROR, 0,
+  "a node borrows from one that nothing can be borrowed from", "base that has a base")
 P(NODE_SHARED, "node-shared", ERROR, 0,
   "a node that must not be shared has two parents", "limbo leaf with two parents")
 

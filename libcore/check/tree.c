@@ -20,6 +20,8 @@ struct link {
 	uint64_t birth;			/* the parent's, or the transaction that made the pointer */
 	uint8_t kind, level;
 	bool limbo;			/* a limbo entry's pointer */
+	bool base;			/* the pointer of one that borrows: says nothing of keys */
+	bool borrowed;			/* no pointer at all: the base has it */
 	bool has_high;
 	uint64_t low[CDX_KEY_WORDS];	/* of a child: exactly its first key */
 	uint64_t high[CDX_KEY_WORDS];	/* all its keys are below */
@@ -44,6 +46,13 @@ unsigned char *cdx_check_node_buffer(struct cdx_check *ck, uint8_t kind, uint8_t
 	return ck->trees->buffers + ((size_t)(kind - 1) * LEVELS + level) * ck->super.node_size;
 }
 
+/* A base is read while what borrows from it is at hand. */
+static unsigned char *base_buffer(struct cdx_check *ck, uint8_t level)
+{
+	return ck->trees->buffers +
+	       ((size_t)CDX_KIND_STAGING * LEVELS + level) * ck->super.node_size;
+}
+
 /* ---- the nodes seen -------------------------------------------------------------- */
 
 int cdx_trees_init(struct cdx_trees *trees, const struct cdx_super *super)
@@ -51,7 +60,7 @@ int cdx_trees_init(struct cdx_trees *trees, const struct cdx_super *super)
 	struct cdx_seen_table *seen = &trees->seen;
 
 	cdx_refs_init(&trees->refs, super->grains_per_block_shift);
-	trees->buffers = malloc((size_t)CDX_KIND_STAGING * LEVELS * super->node_size);
+	trees->buffers = malloc((size_t)(CDX_KIND_STAGING + 1) * LEVELS * super->node_size);
 	seen->slot_count = 1024;
 	seen->slots = calloc(seen->slot_count, sizeof(*seen->slots));
 	return trees->buffers && seen->slots ? 0 : -ENOMEM;
@@ -198,11 +207,15 @@ static bool judge_header(struct cdx_check *ck, const struct cdx_walk *walk,
 	size_t used = get16(disk->used);
 
 	if (get32(disk->magic) != CDX_NODE_MAGIC || used < sizeof(*disk) ||
-	    used > ck->super.node_size) {
+	    used > cdx_node_room(disk->kind, ck->super.node_size)) {
 		report_node(ck, CDX_P_NODE_CHECKSUM, walk, link);
 		return false;
 	}
-	if (cdx_node_crc(&ck->super, disk, used) != get32(disk->crc)) {
+	if (!cdx_node_flags_possible(disk)) {
+		report_node_values(ck, CDX_P_NODE_FLAGS, walk, link, get16(disk->flags), 0);
+		return false;
+	}
+	if (cdx_node_crc(&ck->super, disk, cdx_node_length(disk)) != get32(disk->crc)) {
 		report_node(ck, CDX_P_NODE_CHECKSUM, walk, link);
 		return false;
 	}
@@ -220,8 +233,6 @@ static bool judge_header(struct cdx_check *ck, const struct cdx_walk *walk,
 		report_node(ck, CDX_P_NODE_EMPTY, walk, link);
 		return false;
 	}
-	if (get16(disk->reserved))
-		report_node(ck, CDX_P_RESERVED_FIELD, walk, link);
 	return true;
 }
 
@@ -288,7 +299,7 @@ static bool judge_identity(struct cdx_check *ck, const struct cdx_walk *walk,
 static bool judge_bounds(struct cdx_check *ck, const struct cdx_walk *walk,
 			 const struct link *link, const struct cdx_seen *seen)
 {
-	if (link->parent == CDX_NONE)
+	if (link->parent == CDX_NONE || link->base)
 		return true;
 	if (ck->trees->seen.nodes[link->parent].kind != link->kind)
 		return true;	/* the root of an inode's tree */
@@ -331,7 +342,8 @@ static bool read_node(struct cdx_check *ck, const struct link *link, struct cdx_
 static enum meeting meet_unread(struct cdx_check *ck, const struct cdx_walk *walk,
 				const struct link *link, struct cdx_view *view)
 {
-	unsigned char *bytes = cdx_check_node_buffer(ck, link->kind, link->level);
+	unsigned char *bytes = link->base ? base_buffer(ck, link->level) :
+					    cdx_check_node_buffer(ck, link->kind, link->level);
 	const struct cdx_disk_node *disk = (const void *)bytes;
 	struct cdx_seen *seen = &ck->trees->seen.nodes[view->index];
 
@@ -342,6 +354,7 @@ static enum meeting meet_unread(struct cdx_check *ck, const struct cdx_walk *wal
 	seen->birth = get64(disk->birth);
 	seen->kind = disk->kind;
 	seen->level = disk->level;
+	seen->based = get16(disk->flags) & CDX_NODE_BASED;
 	seen->state = CDX_SEEN_UNUSED;
 	if (!judge_identity(ck, walk, link, seen))
 		return UNUSABLE;
@@ -361,6 +374,19 @@ static enum meeting meet_unread(struct cdx_check *ck, const struct cdx_walk *wal
 	return judge_bounds(ck, walk, link, seen) ? FRESH : UNUSABLE;
 }
 
+/* A base counts as pointed to only where it can be one.  A chain of them may be as long as there are nodes. */
+static int meet_base(struct cdx_check *ck, const struct cdx_walk *walk, const struct link *link,
+		     uint32_t index, enum meeting *meeting)
+{
+	if (*meeting == UNUSABLE)
+		return 0;
+	if (!ck->trees->seen.nodes[index].based)
+		return cdx_refs_add(&ck->trees->refs, CDX_REF_NODE, link->grain, 1, index);
+	report_node(ck, CDX_P_NODE_BASE, walk, link);
+	*meeting = UNUSABLE;
+	return 0;
+}
+
 static int meet(struct cdx_check *ck, const struct cdx_walk *walk, const struct link *link,
 		struct cdx_view *view, enum meeting *meeting)
 {
@@ -378,13 +404,13 @@ static int meet(struct cdx_check *ck, const struct cdx_walk *walk, const struct 
 		return 0;
 	}
 	ret = seen_find_or_add(ck, walk, link, &view->index);
-	if (!ret)
+	if (!ret && !link->borrowed && !link->base)
 		ret = cdx_refs_add(&ck->trees->refs, link->limbo ? CDX_REF_LIMBO : CDX_REF_NODE,
 				   link->grain, 1, view->index);
 	if (ret)
 		return ret;
 	seen = &ck->trees->seen.nodes[view->index];
-	if (seen->pointers < UINT32_MAX)
+	if (seen->pointers < UINT32_MAX && !link->borrowed)
 		seen->pointers++;
 	if (seen->pointers > 1 && !may_be_shared(link->kind))
 		report_node(ck, CDX_P_NODE_SHARED, walk, link);
@@ -393,13 +419,59 @@ static int meet(struct cdx_check *ck, const struct cdx_walk *walk, const struct 
 	else if (seen->state == CDX_SEEN_WALKED && judge_identity(ck, walk, link, seen) &&
 		 judge_bounds(ck, walk, link, seen))
 		*meeting = KNOWN;
-	return 0;
+	return link->base ? meet_base(ck, walk, link, view->index, meeting) : 0;
 }
 
 /* ---- walking --------------------------------------------------------------------------- */
 
 static int walk_link(struct cdx_check *ck, struct cdx_walk *walk, const struct link *link,
 		     uint32_t *index);
+
+/* Whether the base of @view has just the same item. */
+static bool base_has(const struct cdx_view *view, const unsigned char *item, size_t size)
+{
+	const unsigned char *base = view->base_items;
+
+	for (unsigned int i = 0; base && i < view->base_count; i++)
+		if (memcmp(base + i * size, item, size) == 0)
+			return true;
+	return false;
+}
+
+/* The base first: what is borrowed is known then. */
+static int walk_base(struct cdx_check *ck, struct cdx_walk *walk, const struct link *link,
+		     struct cdx_view *view)
+{
+	const struct cdx_disk_base *disk = (const void *)(view->bytes + view->used);
+	unsigned char *bytes = base_buffer(ck, view->level);
+	struct link base = {
+		.grain = get64(disk->address),
+		.crc = get32(disk->crc),
+		.parent = view->index,
+		.birth = ck->trees->seen.nodes[view->index].birth,
+		.kind = view->kind,
+		.level = view->level,
+		.base = true,
+	};
+	uint32_t index;
+	int ret;
+
+	if (get32(disk->reserved))
+		report_node(ck, CDX_P_RESERVED_FIELD, walk, link);
+	view->base_lost = true;
+	if (base.grain == view->grain) {
+		report_node(ck, CDX_P_NODE_BASE, walk, link);
+		walk->broken = ck->trees->pointers_incomplete = true;
+		return 0;
+	}
+	ret = walk_link(ck, walk, &base, &index);
+	if (ret || index == CDX_NONE || !cdx_check_read_grain(ck, base.grain, bytes))
+		return ret;
+	view->base_lost = false;
+	view->base_items = (struct cdx_disk_node *)bytes + 1;
+	view->base_count = get16(((struct cdx_disk_node *)bytes)->count);
+	return 0;
+}
 
 static int walk_children(struct cdx_check *ck, struct cdx_walk *walk, const struct link *link,
 			 const struct cdx_view *view)
@@ -418,6 +490,7 @@ static int walk_children(struct cdx_check *ck, struct cdx_walk *walk, const stru
 			.kind = view->kind,
 			.level = (uint8_t)(view->level - 1),
 			.has_high = left > 1 || link->has_high,
+			.borrowed = view->base_lost || base_has(view, item, shape->inner_size),
 		};
 		uint32_t index;
 		int ret;
@@ -458,6 +531,10 @@ static int walk_link(struct cdx_check *ck, struct cdx_walk *walk, const struct l
 	}
 	if (meeting == FRESH) {
 		ck->summary.nodes++;
+		if (ck->trees->seen.nodes[view.index].based)
+			ret = walk_base(ck, walk, link, &view);
+		if (ret)
+			return ret;
 		ret = view.level ? walk_children(ck, walk, link, &view)
 				 : walk->ops->leaf(ck, walk, &view);
 		if (ret)

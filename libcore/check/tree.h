@@ -35,6 +35,7 @@ struct cdx_seen {
 	uint8_t kind, level;
 	uint8_t state;			/* enum cdx_seen_state */
 	bool live;			/* belongs to a file */
+	bool based;			/* borrows, and so is nobody's base (FORMAT 6.4) */
 	bool shared;			/* it, or a node above it, has more than one pointer */
 	/* Of an extent tree's node, what its subtree holds: extent.c's. */
 	struct cdx_seen_extent first_extent, last_extent;	/* count 0: not known */
@@ -62,6 +63,9 @@ struct cdx_trees {
 struct cdx_view {
 	const unsigned char *bytes;
 	const void *items;		/* within bytes */
+	const void *base_items;		/* of the node that it borrows from, or NULL */
+	uint16_t base_count;
+	bool base_lost;			/* it has one that cannot be used: what is borrowed is not known */
 	uint64_t grain;
 	uint32_t index;			/* in the seen table */
 	uint64_t high;			/* first word of the bound of its keys, if it has_high */

@@ -2,106 +2,16 @@
 /* A file's extents, inline or in a tree: finding, cutting, mapping, joining what continues (FORMAT 8). */
 #include "fs/extent.h"
 
+#include "fs/extent_patch.h"
 #include "txn/promise.h"
 
-void cdx_extent_decode(struct cdx_extent *extent, const struct cdx_disk_extent *disk)
-{
-	*extent = (struct cdx_extent){
-		.file_block = get64(disk->file_block),
-		.disk_block = get64(disk->disk_block),
-		.count = get32(disk->count),
-		.unwritten = get32(disk->flags) & CDX_EXTENT_UNWRITTEN,
-	};
-}
-
-void cdx_extent_encode(const struct cdx_extent *extent, struct cdx_disk_extent *disk)
-{
-	*disk = (struct cdx_disk_extent){
-		.file_block = put64(extent->file_block),
-		.disk_block = put64(extent->disk_block),
-		.count = put32((uint32_t)extent->count),
-		.flags = put32(extent->unwritten ? CDX_EXTENT_UNWRITTEN : 0),
-	};
-}
-
-static uint64_t end_of(const struct cdx_extent *extent)
-{
-	return extent->file_block + extent->count;
-}
-
-bool cdx_extent_continues(const struct cdx_extent *extent, const struct cdx_extent *next)
-{
-	return end_of(extent) == next->file_block && extent->disk_block + extent->count == next->disk_block &&
-	       extent->unwritten == next->unwritten && extent->count + next->count <= CDX_MAX_EXTENT_BLOCKS;
-}
-
-/* The part of @extent from @block on. */
-static struct cdx_extent tail_of(const struct cdx_extent *extent, uint64_t block)
-{
-	struct cdx_extent tail = *extent;
-
-	tail.file_block = block;
-	tail.disk_block += block - extent->file_block;
-	tail.count -= block - extent->file_block;
-	return tail;
-}
-
-static struct cdx_pointer pointer_to(const struct cdx_txn *txn, const struct cdx_extent *extent)
-{
-	unsigned int shift = txn->super->grains_per_block_shift;
-
-	return (struct cdx_pointer){
-		.data = true,
-		.unwritten = extent->unwritten,
-		.start = extent->disk_block << shift,
-		.count = extent->count << shift,
-	};
-}
-
-static int drop_extent(struct cdx_txn *txn, const struct cdx_extent *extent)
-{
-	struct cdx_pointer pointer = pointer_to(txn, extent);
-
-	return cdx_limbo_drop(txn, &pointer);
-}
-
-/* One extent has become two. */
-static void count_split(struct cdx_txn *txn, const struct cdx_extent *extent)
-{
-	if (extent->unwritten)
-		cdx_promise_add(txn, 0, 1);
-}
-
-/* Two have become one. */
-static int count_join(struct cdx_txn *txn, const struct cdx_extent *extent)
-{
-	return extent->unwritten ? cdx_promise_keep(txn, 0, 1) : 0;
-}
-
-static struct cdx_key block_key(uint64_t block)
-{
-	return (struct cdx_key){{block}};
-}
+/*
+ * Blocks of a small change.  Only these make nodes borrow: a longer one counts what it
+ * shadows, so that its base never hides more than a few small changes have replaced.
+ */
+#define MOST_BORROWING 16
 
 /* ---- finding --------------------------------------------------------------------- */
-
-/* Whether any node of the cursor's path has more than one pointer. */
-static int path_shared(struct cdx_txn *txn, const struct cdx_cursor *cursor, bool *shared)
-{
-	uint64_t references, end;
-	int ret;
-
-	*shared = false;
-	for (int level = 0; level < cursor->levels && !*shared; level++) {
-		if (cdx_is_dirty(cursor->node[level]->address))
-			continue;
-		ret = cdx_space_count(&txn->space, cursor->node[level]->address, &references, &end);
-		if (ret)
-			return ret;
-		*shared = references > 1;
-	}
-	return 0;
-}
 
 /* The same for the extent's own blocks, as far as one answer holds. */
 static int blocks_shared(struct cdx_txn *txn, const struct cdx_extent *extent, uint64_t block, bool *shared,
@@ -115,7 +25,8 @@ static int blocks_shared(struct cdx_txn *txn, const struct cdx_extent *extent, u
 		start += block - extent->file_block;
 		left -= block - extent->file_block;
 	}
-	*run = left;
+	if (*run > left)
+		*run = left;
 	if (*shared)
 		return 0;
 	ret = cdx_space_count(&txn->space, start << shift, &references, &end);
@@ -123,15 +34,16 @@ static int blocks_shared(struct cdx_txn *txn, const struct cdx_extent *extent, u
 		return ret;
 	*shared = references > 1;
 	end = (end >> shift) - start;
-	*run = end < left ? end : left;
+	if (*run > end)
+		*run = end;
 	return *run ? 0 : -EUCLEAN;	/* a count that changes inside a block */
 }
 
 static int find_in_tree(struct cdx_txn *txn, struct cdx_extents *map, uint64_t block,
-			struct cdx_extent *extent, bool *shared)
+			struct cdx_extent *extent, bool *shared, uint64_t *run)
 {
 	struct cdx_tree tree = cdx_txn_extents(txn, &map->root);
-	struct cdx_key key = block_key(block);
+	struct cdx_key key = cdx_block_key(block);
 	struct cdx_cursor cursor;
 	int ret;
 
@@ -140,16 +52,17 @@ static int find_in_tree(struct cdx_txn *txn, struct cdx_extents *map, uint64_t b
 		ret = cdx_cursor_next(&cursor);
 	if (ret > 0) {
 		cdx_extent_decode(extent, cdx_cursor_item(&cursor));
-		if (end_of(extent) <= block) {
+		if (cdx_extent_end(extent) <= block) {
 			ret = cdx_cursor_next(&cursor);
 			if (ret > 0)
 				cdx_extent_decode(extent, cdx_cursor_item(&cursor));
 		}
 	}
-	if (ret > 0 && end_of(extent) <= block)
+	if (ret > 0 && cdx_extent_end(extent) <= block)
 		ret = -EUCLEAN;		/* overlapping extents */
 	if (ret > 0 && shared) {
-		int error = path_shared(txn, &cursor, shared);
+		uint64_t first = extent->file_block > block ? extent->file_block : block;
+		int error = cdx_path_shared(txn, &cursor, first, shared, run);
 
 		ret = error ? error : ret;
 	}
@@ -160,7 +73,7 @@ static int find_in_tree(struct cdx_txn *txn, struct cdx_extents *map, uint64_t b
 static int find_inline(const struct cdx_extents *map, uint64_t block, struct cdx_extent *extent)
 {
 	for (int i = 0; i < map->n_inline; i++) {
-		if (end_of(&map->inlined[i]) > block) {
+		if (cdx_extent_end(&map->inlined[i]) > block) {
 			*extent = map->inlined[i];
 			return 1;
 		}
@@ -174,10 +87,12 @@ int cdx_extents_find(struct cdx_txn *txn, struct cdx_extents *map, uint64_t bloc
 	int ret;
 
 	if (map->layout == CDX_LAYOUT_TREE) {
-		ret = find_in_tree(txn, map, block, extent, shared);
+		ret = find_in_tree(txn, map, block, extent, shared, run);
 	} else {
-		if (shared)
+		if (shared) {
 			*shared = false;
+			*run = UINT64_MAX;
+		}
 		ret = find_inline(map, block, extent);
 	}
 	if (ret > 0 && shared) {
@@ -190,18 +105,20 @@ int cdx_extents_find(struct cdx_txn *txn, struct cdx_extents *map, uint64_t bloc
 
 int cdx_extents_hold(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent)
 {
+	uint64_t run = UINT64_MAX;
 	struct cdx_extent have;
 	bool shared = false;
 	int ret;
 
 	if (map->layout == CDX_LAYOUT_TREE)
-		ret = find_in_tree(txn, map, extent->file_block, &have, &shared);
+		ret = find_in_tree(txn, map, extent->file_block, &have, &shared, &run);
 	else
 		ret = find_inline(map, extent->file_block, &have);
 	if (ret <= 0)
 		return ret;
-	return !shared && have.unwritten && have.file_block <= extent->file_block &&
-	       end_of(&have) >= end_of(extent) &&
+	/* What is not borrowed where it begins may be so further on. */
+	return !shared && run >= extent->count && have.unwritten && have.file_block <= extent->file_block &&
+	       cdx_extent_end(&have) >= cdx_extent_end(extent) &&
 	       have.disk_block + (extent->file_block - have.file_block) == extent->disk_block;
 }
 
@@ -245,11 +162,11 @@ static int inline_insert(struct cdx_txn *txn, struct cdx_extents *map, const str
 	if (at < map->n_inline && cdx_extent_continues(&extent, &map->inlined[at])) {
 		extent.count += map->inlined[at].count;
 		inline_remove(map, at);
-		ret = count_join(txn, &extent);
+		ret = cdx_extent_join(txn, &extent);
 	}
 	if (!ret && at && cdx_extent_continues(&map->inlined[at - 1], &extent)) {
 		map->inlined[at - 1].count += extent.count;
-		ret = count_join(txn, &extent);
+		ret = cdx_extent_join(txn, &extent);
 		return ret ? ret : 1;
 	}
 	if (ret || map->n_inline == CDX_INLINE_EXTENTS)
@@ -268,7 +185,7 @@ static void inline_keep(struct cdx_txn *txn, struct cdx_extents *map, int at, co
 		(size_t)(map->n_inline - at) * sizeof(map->inlined[0]));
 	map->inlined[at] = *extent;
 	map->n_inline++;
-	count_split(txn, extent);
+	cdx_extent_split(txn, extent);
 }
 
 /* Take [from, to) out; with @drop the pointers go away.  -E2BIG when a piece is left over that has no room. */
@@ -278,15 +195,15 @@ static int inline_cut(struct cdx_txn *txn, struct cdx_extents *map, uint64_t fro
 		struct cdx_extent extent = map->inlined[i], gone = extent, rest;
 		int ret;
 
-		if (end_of(&extent) <= from || extent.file_block >= to) {
+		if (cdx_extent_end(&extent) <= from || extent.file_block >= to) {
 			i++;
 			continue;
 		}
-		if (extent.file_block < from && end_of(&extent) > to && map->n_inline == CDX_INLINE_EXTENTS)
+		if (extent.file_block < from && cdx_extent_end(&extent) > to && map->n_inline == CDX_INLINE_EXTENTS)
 			return -E2BIG;
 		if (gone.file_block < from)
-			gone = tail_of(&gone, from);
-		if (end_of(&gone) > to)
+			gone = cdx_extent_tail(&gone, from);
+		if (cdx_extent_end(&gone) > to)
 			gone.count = to - gone.file_block;
 		inline_remove(map, i);
 		if (extent.file_block < from) {
@@ -294,11 +211,11 @@ static int inline_cut(struct cdx_txn *txn, struct cdx_extents *map, uint64_t fro
 			rest.count = from - extent.file_block;
 			inline_keep(txn, map, i++, &rest);
 		}
-		if (end_of(&extent) > to) {
-			rest = tail_of(&extent, to);
+		if (cdx_extent_end(&extent) > to) {
+			rest = cdx_extent_tail(&extent, to);
 			inline_keep(txn, map, i++, &rest);
 		}
-		ret = drop ? drop_extent(txn, &gone) : 0;
+		ret = drop ? cdx_extent_drop(txn, &gone) : 0;
 		if (ret)
 			return ret;
 	}
@@ -307,15 +224,10 @@ static int inline_cut(struct cdx_txn *txn, struct cdx_extents *map, uint64_t fro
 
 /* ---- tree -------------------------------------------------------------------------------- */
 
-static struct cdx_disk_extent *leaf_extent(const struct cdx_path *path, int index)
-{
-	return (struct cdx_disk_extent *)cdx_node_item(path->node[0], (unsigned int)index);
-}
-
 /* Make no extent cross @block. */
 static int split_at(struct cdx_tree *tree, uint64_t block)
 {
-	struct cdx_key key = block_key(block);
+	struct cdx_key key = cdx_block_key(block);
 	struct cdx_disk_extent disk;
 	struct cdx_extent extent, tail;
 	struct cdx_path path;
@@ -326,13 +238,13 @@ static int split_at(struct cdx_tree *tree, uint64_t block)
 	ret = cdx_path_seek(&path, tree, &key);
 	if (ret || path.index[0] < 0)
 		return ret;
-	cdx_extent_decode(&extent, leaf_extent(&path, path.index[0]));
-	if (extent.file_block == block || end_of(&extent) <= block)
+	cdx_extent_decode(&extent, cdx_leaf_extent(&path, path.index[0]));
+	if (extent.file_block == block || cdx_extent_end(&extent) <= block)
 		return 0;
-	tail = tail_of(&extent, block);
+	tail = cdx_extent_tail(&extent, block);
 	extent.count -= tail.count;
-	count_split(tree->owner, &tail);
-	cdx_extent_encode(&extent, leaf_extent(&path, path.index[0]));
+	cdx_extent_split(tree->owner, &tail);
+	cdx_extent_encode(&extent, cdx_leaf_extent(&path, path.index[0]));
 	cdx_extent_encode(&tail, &disk);
 	path.index[0]++;
 	cdx_node_insert(path.node[0], (unsigned int)path.index[0], &disk, sizeof(disk));
@@ -341,7 +253,7 @@ static int split_at(struct cdx_tree *tree, uint64_t block)
 
 static int tree_cut(struct cdx_tree *tree, uint64_t from, uint64_t to)
 {
-	struct cdx_key low = block_key(from), high = block_key(to);
+	struct cdx_key low = cdx_block_key(from), high = cdx_block_key(to);
 	int ret;
 
 	if (from || to < tree->upper.word[0]) {
@@ -357,7 +269,7 @@ static int tree_cut(struct cdx_tree *tree, uint64_t from, uint64_t to)
 /* Take in the extent after @extent when it lies in the next leaf and goes on. */
 static int absorb_next_leaf(struct cdx_tree *tree, struct cdx_extent *extent)
 {
-	struct cdx_key key = block_key(end_of(extent));
+	struct cdx_key key = cdx_block_key(cdx_extent_end(extent));
 	struct cdx_extent next = {0};
 	struct cdx_cursor cursor;
 	int ret;
@@ -372,13 +284,13 @@ static int absorb_next_leaf(struct cdx_tree *tree, struct cdx_extent *extent)
 	if (ret)
 		return ret;
 	extent->count += next.count;
-	return count_join(tree->owner, extent);
+	return cdx_extent_join(tree->owner, extent);
 }
 
 static int tree_insert(struct cdx_tree *tree, const struct cdx_extent *new)
 {
 	struct cdx_extent extent = *new, neighbour;
-	struct cdx_key key = block_key(extent.file_block);
+	struct cdx_key key = cdx_block_key(extent.file_block);
 	struct cdx_disk_extent disk;
 	struct cdx_path path;
 	int ret, at;
@@ -390,7 +302,7 @@ static int tree_insert(struct cdx_tree *tree, const struct cdx_extent *new)
 	if (ret)
 		return ret;
 	if (path.index[0] + 1 == (int)cdx_node_count(path.node[0]) &&
-	    path.upper[0].word[0] == end_of(&extent)) {
+	    path.upper[0].word[0] == cdx_extent_end(&extent)) {
 		ret = absorb_next_leaf(tree, &extent);
 		if (!ret)
 			ret = cdx_path_seek(&path, tree, &key);
@@ -399,25 +311,25 @@ static int tree_insert(struct cdx_tree *tree, const struct cdx_extent *new)
 	}
 	at = path.index[0] + 1;
 	if (at < (int)cdx_node_count(path.node[0])) {
-		cdx_extent_decode(&neighbour, leaf_extent(&path, at));
-		if (neighbour.file_block < end_of(&extent))
+		cdx_extent_decode(&neighbour, cdx_leaf_extent(&path, at));
+		if (neighbour.file_block < cdx_extent_end(&extent))
 			return -EUCLEAN;
 		if (cdx_extent_continues(&extent, &neighbour)) {
 			extent.count += neighbour.count;
 			cdx_node_remove(path.node[0], (unsigned int)at, 1);
-			ret = count_join(tree->owner, &extent);
+			ret = cdx_extent_join(tree->owner, &extent);
 			if (ret)
 				return ret;
 		}
 	}
 	if (at) {
-		cdx_extent_decode(&neighbour, leaf_extent(&path, at - 1));
-		if (end_of(&neighbour) > extent.file_block)
+		cdx_extent_decode(&neighbour, cdx_leaf_extent(&path, at - 1));
+		if (cdx_extent_end(&neighbour) > extent.file_block)
 			return -EUCLEAN;
 		if (cdx_extent_continues(&neighbour, &extent)) {
 			neighbour.count += extent.count;
-			cdx_extent_encode(&neighbour, leaf_extent(&path, at - 1));
-			ret = count_join(tree->owner, &neighbour);
+			cdx_extent_encode(&neighbour, cdx_leaf_extent(&path, at - 1));
+			ret = cdx_extent_join(tree->owner, &neighbour);
 			return ret ? ret : cdx_path_repair(&path, tree);
 		}
 	}
@@ -427,59 +339,18 @@ static int tree_insert(struct cdx_tree *tree, const struct cdx_extent *new)
 	return cdx_path_repair(&path, tree);
 }
 
-/*
- * The common small write: the range is just one extent of the same length, and
- * the new one does not continue a neighbour.  1 when done, with what was there in
- * *old; 0 when not so.
- */
-static int tree_replace(struct cdx_tree *tree, const struct cdx_extent *new, struct cdx_extent *old)
-{
-	struct cdx_key key = block_key(new->file_block);
-	struct cdx_extent neighbour;
-	struct cdx_path path;
-	int ret, at;
-
-	if (!tree->root->address)
-		return 0;
-	ret = cdx_path_seek(&path, tree, &key);
-	if (ret || path.index[0] < 0)
-		return ret;
-	at = path.index[0];
-	cdx_extent_decode(old, leaf_extent(&path, at));
-	if (old->file_block != new->file_block || old->count != new->count)
-		return 0;
-	if (!at && new->file_block)
-		return 0;	/* the neighbour before it is in another leaf */
-	if (at) {
-		cdx_extent_decode(&neighbour, leaf_extent(&path, at - 1));
-		if (cdx_extent_continues(&neighbour, new))
-			return 0;
-	}
-	if (at + 1 < (int)cdx_node_count(path.node[0])) {
-		cdx_extent_decode(&neighbour, leaf_extent(&path, at + 1));
-		if (cdx_extent_continues(new, &neighbour))
-			return 0;
-	} else if (path.upper[0].word[0] == end_of(new)) {
-		return 0;
-	}
-	cdx_extent_encode(new, leaf_extent(&path, at));
-	return 1;
-}
-
 static int tree_set_written(struct cdx_tree *tree, const struct cdx_extent *extent)
 {
-	struct cdx_key key = block_key(extent->file_block);
-	struct cdx_extent old;
-	int ret;
+	struct cdx_key key = cdx_block_key(extent->file_block);
+	int ret = cdx_extent_patch(tree, extent, false);
 
-	ret = split_at(tree, extent->file_block);
-	if (!ret)
-		ret = split_at(tree, end_of(extent));
-	if (!ret)
-		ret = tree_replace(tree, extent, &old);
 	if (ret)
 		return ret < 0 ? ret : 0;
-	ret = cdx_tree_delete(tree, &key);
+	ret = split_at(tree, extent->file_block);
+	if (!ret)
+		ret = split_at(tree, cdx_extent_end(extent));
+	if (!ret)
+		ret = cdx_tree_delete(tree, &key);
 	return ret ? ret : tree_insert(tree, extent);
 }
 
@@ -538,15 +409,13 @@ int cdx_extents_remap(struct cdx_txn *txn, struct cdx_extents *map, const struct
 
 	if (map->layout == CDX_LAYOUT_TREE) {
 		struct cdx_tree tree = cdx_txn_extents(txn, &map->root);
-		struct cdx_extent old;
 
-		ret = tree_replace(&tree, extent, &old);
-		if (ret > 0 && extent->unwritten)
-			cdx_promise_add(txn, extent->count, 1);
+		tree.borrows = extent->count <= MOST_BORROWING;
+		ret = cdx_extent_patch(&tree, extent, true);
 		if (ret)
-			return ret < 0 ? ret : drop_extent(txn, &old);
+			return ret < 0 ? ret : 0;
 	}
-	ret = cdx_extents_cut(txn, map, extent->file_block, end_of(extent));
+	ret = cdx_extents_cut(txn, map, extent->file_block, cdx_extent_end(extent));
 	return ret ? ret : cdx_extents_insert(txn, map, extent);
 }
 
@@ -556,7 +425,7 @@ static int set_written(struct cdx_txn *txn, struct cdx_extents *map, const struc
 	int ret;
 
 	if (map->layout == CDX_LAYOUT_INLINE) {
-		ret = inline_cut(txn, map, extent->file_block, end_of(extent), false);
+		ret = inline_cut(txn, map, extent->file_block, cdx_extent_end(extent), false);
 		if (ret != -E2BIG)
 			return ret ? ret : put(txn, map, extent);
 		ret = inline_to_tree(txn, map);
@@ -581,7 +450,7 @@ int cdx_extents_clone(struct cdx_txn *txn, struct cdx_extents *to, struct cdx_ex
 		ret = cdx_txn_share_tree(txn, &from->root);
 	} else {
 		for (int i = 0; i < from->n_inline && !ret; i++) {
-			struct cdx_pointer pointer = pointer_to(txn, &from->inlined[i]);
+			struct cdx_pointer pointer = cdx_extent_pointer(txn, &from->inlined[i]);
 
 			ret = cdx_space_share(&txn->space, pointer.start, pointer.count);
 			if (pointer.unwritten)
@@ -591,43 +460,4 @@ int cdx_extents_clone(struct cdx_txn *txn, struct cdx_extents *to, struct cdx_ex
 	if (!ret)
 		*to = *from;
 	return ret;
-}
-
-/* ---- making it one's own ------------------------------------------------------------------- */
-
-/* 1 when a node that is not dirty has more than one pointer. */
-static int has_another(struct cdx_txn *txn, uint64_t address)
-{
-	uint64_t references, end;
-	int ret;
-
-	if (cdx_is_dirty(address))
-		return 0;
-	ret = cdx_space_count(&txn->space, address, &references, &end);
-	return ret ? ret : references > 1;
-}
-
-int cdx_extents_own(struct cdx_txn *txn, struct cdx_extents *map, uint64_t block)
-{
-	struct cdx_tree tree = cdx_txn_extents(txn, &map->root);
-	struct cdx_key key = block_key(block), upper = tree.upper;
-	struct cdx_node *node;
-	int shared, ret;
-
-	if (map->layout != CDX_LAYOUT_TREE)
-		return 0;
-	shared = has_another(txn, map->root.address);
-	ret = shared < 0 ? shared : cdx_tree_root(&tree, &node);
-	while (!ret && !shared && node->disk.level) {
-		int index = cdx_node_search(node, &key);
-		unsigned int at = index < 0 ? 0 : (unsigned int)index;
-		struct cdx_key bound = cdx_tree_child_upper(node, at, &upper);
-
-		shared = has_another(txn, get64(cdx_node_child(node, at)->address));
-		if (shared < 0)
-			return shared;
-		ret = cdx_tree_child(&tree, node, at, &upper, &node);
-		upper = bound;
-	}
-	return ret ? ret : shared;
 }

@@ -3,19 +3,7 @@
 #ifndef CDX_EXTENT_H
 #define CDX_EXTENT_H
 
-#include "txn/txn.h"
-
-struct cdx_extent {
-	uint64_t file_block, disk_block, count;
-	bool unwritten;
-};
-
-struct cdx_extents {
-	uint8_t layout;			/* enum cdx_layout */
-	uint8_t n_inline;
-	struct cdx_extent inlined[CDX_INLINE_EXTENTS];
-	struct cdx_ref root;
-};
+#include "fs/extent_share.h"
 
 /*
  * The extent that maps @block, or the first one after it: 1, or 0 when there is
@@ -30,22 +18,11 @@ int cdx_extents_cut(struct cdx_txn *txn, struct cdx_extents *map, uint64_t from,
 int cdx_extents_insert(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent);
 /* Cut the extent's range, then insert it. */
 int cdx_extents_remap(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent);
-/*
- * Copy the topmost node of those on the way to @block that have another pointer: 1;
- * 0 when there is none.  As many counts change as the node has items, so for a large
- * map and little space each such node is better worth a transaction of its own.
- */
-int cdx_extents_own(struct cdx_txn *txn, struct cdx_extents *map, uint64_t block);
 /* [file_block, + count) lies in one unwritten extent and has been filled in place: mapped from now on. */
 int cdx_extents_set_written(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent);
 /* Whether the map has just these blocks there, unwritten, by a path that is not shared: 1, 0 or -errno. */
 int cdx_extents_hold(struct cdx_txn *txn, struct cdx_extents *map, const struct cdx_extent *extent);
 /* Make @to the same as @from, every pointer counted: constant time. */
 int cdx_extents_clone(struct cdx_txn *txn, struct cdx_extents *to, struct cdx_extents *from);
-/* Whether @next goes on where @extent ends, so that they must be one. */
-bool cdx_extent_continues(const struct cdx_extent *extent, const struct cdx_extent *next);
-
-void cdx_extent_decode(struct cdx_extent *extent, const struct cdx_disk_extent *disk);
-void cdx_extent_encode(const struct cdx_extent *extent, struct cdx_disk_extent *disk);
 
 #endif

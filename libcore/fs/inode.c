@@ -206,3 +206,22 @@ void cdx_inode_modified(const struct cdx_txn *txn, struct cdx_inode *inode)
 	inode->mtime = txn->now;
 	inode->ctime = txn->now;
 }
+
+int cdx_inode_next_tree(struct cdx_txn *txn, uint64_t *number)
+{
+	struct cdx_key key = {{*number}};
+	struct cdx_cursor cursor;
+	int ret = cdx_cursor_seek_from(&cursor, &txn->fs, &key);
+
+	for (; ret > 0; ret = cdx_cursor_next(&cursor)) {
+		const struct cdx_disk_fs_item *item = cdx_cursor_item(&cursor);
+		const struct cdx_disk_inode *inode = (const struct cdx_disk_inode *)(item + 1);
+
+		if (get64(item->item) != CDX_ITEM_INODE || inode->layout != CDX_LAYOUT_TREE)
+			continue;
+		*number = get64(item->inode);
+		break;
+	}
+	cdx_cursor_end(&cursor);
+	return ret;
+}

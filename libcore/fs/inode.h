@@ -26,6 +26,8 @@ int cdx_inode_make(struct cdx_txn *txn, uint32_t mode, struct cdx_inode *inode);
 int cdx_inode_add(struct cdx_txn *txn, const struct cdx_inode *inode);
 /* Take it out, and drop all it maps. */
 int cdx_inode_remove(struct cdx_txn *txn, struct cdx_inode *inode);
+/* The first inode from *number on whose extents are in a tree: 1 with *number, 0, -errno. */
+int cdx_inode_next_tree(struct cdx_txn *txn, uint64_t *number);
 /* Stamp a change of data (and with it of the inode). */
 void cdx_inode_modified(const struct cdx_txn *txn, struct cdx_inode *inode);
 

@@ -9,6 +9,12 @@ static unsigned int key_words(const struct cdx_tree *tree)
 	return cdx_kind_shapes[tree->kind].key_words;
 }
 
+/* Bytes that a node can have. */
+static unsigned int room_of(const struct cdx_tree *tree)
+{
+	return cdx_node_room(tree->kind, tree->nodes->super->node_size);
+}
+
 struct cdx_key cdx_tree_child_upper(struct cdx_node *node, unsigned int index, const struct cdx_key *upper)
 {
 	if (index + 1 < cdx_node_count(node))
@@ -146,11 +152,18 @@ struct cdx_key cdx_cursor_next_key(const struct cdx_cursor *cursor)
 /* ---- making dirty ---------------------------------------------------------------- */
 
 /* Copy a clean node for its holder, who gives up its pointer to the original. */
-static int shadow(struct cdx_tree *tree, struct cdx_node *node, struct cdx_node **copy)
+static int shadow(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index, struct cdx_node *node,
+		  struct cdx_node **copy)
 {
 	int ret = cdx_node_copy(tree->nodes, node, copy);
 
-	return ret ? ret : tree->ops->replaced(tree, node);
+	return ret ? ret : tree->ops->replaced(tree, parent, index, node, *copy);
+}
+
+/* A change that knows nothing of bases meets a dirty node that has one. */
+static int without_base(struct cdx_tree *tree, struct cdx_node *node)
+{
+	return node->base && !tree->borrows ? tree->ops->settle(tree, node) : 0;
 }
 
 int cdx_tree_root(struct cdx_tree *tree, struct cdx_node **root)
@@ -164,9 +177,9 @@ int cdx_tree_root(struct cdx_tree *tree, struct cdx_node **root)
 	if (cdx_is_dirty(clean->address)) {
 		cdx_node_put(tree->nodes, clean);
 		*root = clean;
-		return 0;
+		return without_base(tree, clean);
 	}
-	ret = shadow(tree, clean, root);
+	ret = shadow(tree, NULL, 0, clean, root);
 	cdx_node_put(tree->nodes, clean);
 	if (!ret)
 		tree->root->address = (*root)->address;
@@ -182,11 +195,14 @@ int cdx_tree_child(struct cdx_tree *tree, struct cdx_node *parent, unsigned int 
 
 	if (cdx_is_dirty(get64(item->address))) {
 		*child = tree->nodes->dirty[get64(item->address) & ~CDX_DIRTY];
+		ret = without_base(tree, *child);
+		if (ret)
+			return ret;
 	} else {
 		ret = cdx_tree_get_child(tree, parent, index, upper, &clean);
 		if (ret)
 			return ret;
-		ret = shadow(tree, clean, child);
+		ret = shadow(tree, parent, index, clean, child);
 		cdx_node_put(tree->nodes, clean);
 		if (ret)
 			return ret;
@@ -199,10 +215,25 @@ int cdx_tree_child(struct cdx_tree *tree, struct cdx_node *parent, unsigned int 
 
 /* ---- changing ----------------------------------------------------------------------- */
 
+/*
+ * Where a node has given up its base, those above it do: what an inner base hides stays
+ * within what the nodes below differ from theirs.
+ */
+static int settle_above(struct cdx_tree *tree, const struct cdx_path *path)
+{
+	int ret = 0;
+
+	for (int level = 1; tree->settled && level <= path->top && !ret; level++)
+		if (path->node[level]->base)
+			ret = tree->ops->settle(tree, path->node[level]);
+	return ret;
+}
+
 int cdx_path_seek(struct cdx_path *path, struct cdx_tree *tree, const struct cdx_key *key)
 {
 	int ret;
 
+	tree->settled = false;
 	path->top = tree->root->level;
 	if (path->top > CDX_MAX_LEVEL)
 		return -EUCLEAN;
@@ -213,7 +244,7 @@ int cdx_path_seek(struct cdx_path *path, struct cdx_tree *tree, const struct cdx
 	for (int level = path->top;; level--) {
 		path->index[level] = cdx_node_search(path->node[level], key);
 		if (!level)
-			return 0;
+			return settle_above(tree, path);
 		if (path->index[level] < 0)
 			path->index[level] = 0;
 		ret = cdx_tree_child(tree, path->node[level], (unsigned int)path->index[level],
@@ -262,7 +293,7 @@ static unsigned int split_point(const struct cdx_tree *tree, struct cdx_node *no
 {
 	unsigned int count = cdx_node_count(node), kept = 0;
 	size_t bytes = sizeof(struct cdx_disk_node), size;
-	size_t limit = ascending ? tree->nodes->super->node_size : cdx_node_used(node) / 2;
+	size_t limit = ascending ? room_of(tree) : cdx_node_used(node) / 2;
 
 	for (unsigned char *item = cdx_node_item(node, 0); kept + 1 < count; kept++, item += size) {
 		size = cdx_item_size(node, item);
@@ -288,7 +319,9 @@ static int split(struct cdx_tree *tree, struct cdx_node *node, bool ascending, s
 	(*right)->disk.count = put16((uint16_t)(count - kept));
 	node->disk.used = put16((uint16_t)(cdx_node_used(node) - moved));
 	node->disk.count = put16((uint16_t)kept);
-	return 0;
+	(*right)->base = node->base;
+	(*right)->base_crc = node->base_crc;
+	return node->base ? tree->ops->based(tree, node) : 0;
 }
 
 static int grow_root(struct cdx_tree *tree, struct cdx_path *path)
@@ -318,7 +351,7 @@ static int split_level(struct cdx_tree *tree, struct cdx_path *path, int level)
 	struct cdx_node *node = path->node[level];
 	unsigned int index, changed = (unsigned int)path->index[level];
 
-	while (cdx_node_used(node) > tree->nodes->super->node_size) {
+	while (cdx_node_used(node) > room_of(tree)) {
 		bool ascending = changed + 1 == cdx_node_count(node);
 		unsigned char item[CDX_MAX_ITEM];
 		struct cdx_node *right, *parent;
@@ -351,7 +384,7 @@ int cdx_path_repair(struct cdx_path *path, struct cdx_tree *tree)
 	int ret;
 
 	for (int level = 0; level <= path->top; level++) {
-		if (cdx_node_used(path->node[level]) > tree->nodes->super->node_size) {
+		if (cdx_node_used(path->node[level]) > room_of(tree)) {
 			ret = split_level(tree, path, level);
 			if (ret)
 				return ret;

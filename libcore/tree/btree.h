@@ -17,8 +17,15 @@
 struct cdx_tree;
 
 struct cdx_tree_ops {
-	/* @node has been copied and its holder points to the copy now (I3). */
-	int (*replaced)(struct cdx_tree *tree, struct cdx_node *node);
+	/*
+	 * @node has been copied, and its holder points to the copy now (I3): the item at
+	 * @index of @parent, which says so only after this; @parent is NULL for the root.
+	 */
+	int (*replaced)(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
+			struct cdx_node *node, struct cdx_node *copy);
+	/* A dirty node gives its base up (FORMAT 6.4); and one more has the same as @node.  NULL where none has one. */
+	int (*settle)(struct cdx_tree *tree, struct cdx_node *node);
+	int (*based)(struct cdx_tree *tree, const struct cdx_node *node);
 	/* A pointer out of the tree goes away. */
 	int (*dropped)(struct cdx_tree *tree, const struct cdx_pointer *pointer);
 	/* Take over in one piece what @node points to; it is dirty, and nothing leads to it.
@@ -37,6 +44,8 @@ struct cdx_tree {
 	void *owner;			/* for ops */
 	struct cdx_ref *root;
 	uint8_t kind;
+	bool borrows;			/* changes keep bases, and give one to what they copy */
+	bool settled;			/* a node of the path under way has given up its base */
 	struct cdx_key upper;		/* no key is at or above it */
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Cutting a range of keys out of a tree: what lies in it whole is dropped whole. */
+#include "tree/borrow.h"
 #include "tree/btree.h"
 
 static int drop_subtree(struct cdx_tree *tree, uint64_t address, uint32_t crc, uint8_t level);
@@ -20,7 +21,7 @@ static int drop_node(struct cdx_tree *tree, struct cdx_node *node)
 
 	if (ret)
 		return ret < 0 ? ret : 0;
-	ret = cdx_node_pointers(tree->nodes, node, drop_pointer, tree);
+	ret = cdx_node_counted(tree->nodes, node, drop_pointer, tree);
 	cdx_node_forget(tree->nodes, node);
 	return ret;
 }

@@ -77,10 +77,22 @@ static bool items_fill(struct cdx_node *node)
 	return at == used;
 }
 
+/* The most common keys: one word, at a fixed distance. */
+static bool words_ascend(const unsigned char *item, unsigned int stride, unsigned int count)
+{
+	for (; count > 1; count--, item += stride)
+		if (get64(*(const le64 *)item) >= get64(*(const le64 *)(item + stride)))
+			return false;
+	return true;
+}
+
 static bool keys_ascend(struct cdx_node *node)
 {
 	unsigned int words = cdx_kind_shapes[node->disk.kind].key_words;
 	const unsigned char *item = cdx_node_item(node, 0);
+
+	if (words == 1 && cdx_node_stride(node))
+		return words_ascend(item, cdx_node_stride(node), cdx_node_count(node));
 
 	for (unsigned int left = cdx_node_count(node); left > 1; left--) {
 		const unsigned char *next = item + cdx_item_size(node, item);
@@ -93,6 +105,13 @@ static bool keys_ascend(struct cdx_node *node)
 	return true;
 }
 
+/* Whether a file could have such an extent. */
+static bool extent_possible(const struct cdx_super *super, const struct cdx_disk_extent *extent)
+{
+	return cdx_extent_possible(extent) && cdx_extent_in_range(extent, super->block_shift) &&
+	       get64(extent->disk_block) < super->blocks;
+}
+
 /* Hostile or damaged pointers are refused where they enter DRAM: none above checks again (R20). */
 static int pointer_in_bounds(void *arg, const struct cdx_pointer *pointer)
 {
@@ -101,9 +120,67 @@ static int pointer_in_bounds(void *arg, const struct cdx_pointer *pointer)
 	return cdx_super_allocatable(super, pointer->start, pointer->count) ? 0 : -EUCLEAN;
 }
 
+static bool children_in_bounds(const struct cdx_super *super, struct cdx_node *node)
+{
+	unsigned int stride = cdx_node_stride(node);
+	const unsigned char *child = (const unsigned char *)cdx_node_child(node, 0);
+
+	for (unsigned int left = cdx_node_count(node); left; left--, child += stride)
+		if (!cdx_super_allocatable(super, get64(((const struct cdx_disk_child *)child)->address), 1))
+			return false;
+	return true;
+}
+
+static bool extents_in_bounds(const struct cdx_super *super, struct cdx_node *node)
+{
+	const struct cdx_disk_extent *extent = (const struct cdx_disk_extent *)cdx_node_item(node, 0);
+	unsigned int shift = super->grains_per_block_shift;
+
+	for (unsigned int left = cdx_node_count(node); left; left--, extent++)
+		if (!extent_possible(super, extent) ||
+		    !cdx_super_allocatable(super, get64(extent->disk_block) << shift,
+					   (uint64_t)get32(extent->count) << shift))
+			return false;
+	return true;
+}
+
+/* Of what most nodes are this is done at each that is read: without a call for each pointer. */
+static bool pointers_in_bounds(const struct cdx_nodes *nodes, struct cdx_node *node)
+{
+	if (node->disk.level)
+		return children_in_bounds(nodes->super, node);
+	if (node->disk.kind == CDX_KIND_EXTENT)
+		return extents_in_bounds(nodes->super, node);
+	return cdx_node_pointers(nodes, node, pointer_in_bounds, (void *)(uintptr_t)nodes->super) == 0;
+}
+
 static uint32_t node_crc(const struct cdx_nodes *nodes, const struct cdx_node *node)
 {
-	return cdx_node_crc(nodes->super, &node->disk, cdx_node_used(node));
+	return cdx_node_crc(nodes->super, &node->disk, cdx_node_length(&node->disk));
+}
+
+/* What stands behind the items of a node that borrows, kept in *node: an address that can be one. */
+static bool take_base(const struct cdx_nodes *nodes, struct cdx_node *node)
+{
+	struct cdx_disk_base base;
+
+	node->base = 0;
+	if (!get16(node->disk.flags))
+		return true;
+	memcpy(&base, cdx_node_bytes(node) + cdx_node_used(node), sizeof(base));
+	node->base = get64(base.address);
+	node->base_crc = get32(base.crc);
+	return node->base != node->address && cdx_super_allocatable(nodes->super, node->base, 1);
+}
+
+/* The other way round, before the node is sealed. */
+static void put_base(struct cdx_node *node)
+{
+	struct cdx_disk_base base = {.address = put64(node->base), .crc = put32(node->base_crc)};
+
+	node->disk.flags = put16(node->base ? CDX_NODE_BASED : 0);
+	if (node->base)
+		memcpy(cdx_node_bytes(node) + cdx_node_used(node), &base, sizeof(base));
 }
 
 static bool node_valid(const struct cdx_nodes *nodes, struct cdx_node *node, uint8_t kind, uint8_t level)
@@ -111,7 +188,8 @@ static bool node_valid(const struct cdx_nodes *nodes, struct cdx_node *node, uin
 	const struct cdx_disk_node *disk = &node->disk;
 	unsigned int used = get16(disk->used);
 
-	if (get32(disk->magic) != CDX_NODE_MAGIC || used < sizeof(*disk) || used > nodes->super->node_size)
+	if (get32(disk->magic) != CDX_NODE_MAGIC || used < sizeof(*disk) ||
+	    used > cdx_node_room(disk->kind, nodes->super->node_size) || !cdx_node_flags_possible(disk))
 		return false;
 	if (get32(disk->crc) != node->crc || node_crc(nodes, node) != node->crc)
 		return false;
@@ -120,9 +198,9 @@ static bool node_valid(const struct cdx_nodes *nodes, struct cdx_node *node, uin
 		return false;
 	if (disk->kind != kind || disk->level != level || get16(disk->count) == 0)
 		return false;
-	if (!items_fill(node) || !keys_ascend(node))
+	if (!items_fill(node) || !keys_ascend(node) || !take_base(nodes, node))
 		return false;
-	return cdx_node_pointers(nodes, node, pointer_in_bounds, (void *)(uintptr_t)nodes->super) == 0;
+	return pointers_in_bounds(nodes, node);
 }
 
 /* ---- getting --------------------------------------------------------------------- */
@@ -287,6 +365,7 @@ static int dirty_alloc(struct cdx_nodes *nodes, struct cdx_node **out)
 	node->crc = 0;
 	node->pins = 0;
 	node->cached = false;
+	node->base = 0;
 	*out = node;
 	return 0;
 }
@@ -310,9 +389,12 @@ int cdx_node_copy(struct cdx_nodes *nodes, const struct cdx_node *node, struct c
 {
 	int ret = dirty_alloc(nodes, copy);
 
-	if (!ret)
-		memcpy(&(*copy)->disk, &node->disk, cdx_node_used(node));
-	return ret;
+	if (ret)
+		return ret;
+	memcpy(&(*copy)->disk, &node->disk, cdx_node_used(node));
+	(*copy)->base = node->base;
+	(*copy)->base_crc = node->base_crc;
+	return 0;
 }
 
 static void leave_slot(struct cdx_nodes *nodes, const struct cdx_node *node)
@@ -354,8 +436,9 @@ int cdx_node_write(struct cdx_nodes *nodes, struct cdx_node *node, uint64_t addr
 	disk->address = put64(address);
 	disk->birth = put64(nodes->transaction);
 	nodes->newest = nodes->transaction;
+	put_base(node);
 	disk->crc = put32(node_crc(nodes, node));
-	cdx_pmem_copy(nodes->pm, address << super->grain_shift, disk, cdx_node_used(node));
+	cdx_pmem_copy(nodes->pm, address << super->grain_shift, disk, cdx_node_length(disk));
 	*new_address = node->address = address;
 	*new_crc = node->crc = get32(disk->crc);
 	cache_evict(nodes, address);
@@ -416,17 +499,11 @@ void cdx_node_remove(struct cdx_node *node, unsigned int index, unsigned int cou
 
 /* ---- pointers -------------------------------------------------------------------------- */
 
-/* An extent that no file could have becomes a pointer that lies nowhere. */
-static bool extent_possible(const struct cdx_super *super, const struct cdx_disk_extent *extent)
-{
-	return cdx_extent_possible(extent) && cdx_extent_in_range(extent, super->block_shift) &&
-	       get64(extent->disk_block) < super->blocks;
-}
-
 static struct cdx_pointer data_pointer(const struct cdx_nodes *nodes, const struct cdx_disk_extent *extent)
 {
 	unsigned int shift = nodes->super->grains_per_block_shift;
 
+	/* What lies nowhere is what no file could have. */
 	if (!extent_possible(nodes->super, extent))
 		return (struct cdx_pointer){.data = true};
 	return (struct cdx_pointer){

@@ -36,6 +36,8 @@ struct cdx_node {
 	uint32_t crc;
 	unsigned int pins;	/* holders of a pointer to it */
 	bool cached;
+	uint32_t base_crc;
+	uint64_t base;		/* the node it borrows from (FORMAT 6.4), grains; 0: none */
 	struct cdx_disk_node disk;	/* the items follow, with CDX_MAX_ITEM bytes of room to spare */
 };
 
@@ -72,7 +74,7 @@ void cdx_node_put(struct cdx_nodes *nodes, struct cdx_node *node);
 
 /* A new empty dirty node. */
 int cdx_node_new(struct cdx_nodes *nodes, uint8_t kind, uint8_t level, struct cdx_node **node);
-/* A dirty copy of @node, which stays as it is. */
+/* A dirty copy of @node, base and all, which stays as it is. */
 int cdx_node_copy(struct cdx_nodes *nodes, const struct cdx_node *node, struct cdx_node **copy);
 /* Forget a dirty node. */
 void cdx_node_forget(struct cdx_nodes *nodes, struct cdx_node *node);

@@ -174,9 +174,38 @@ struct cdx_disk_node {
 	le16 count;		/* items; 0 never occurs on media */
 	uint8_t kind;
 	uint8_t level;		/* 0: leaf */
-	le16 reserved;
+	le16 flags;
 };
 static_assert(sizeof(struct cdx_disk_node) == 32, "FORMAT 6.1");
+
+/* FORMAT 6.4: after the `used` bytes of a node with this flag, which only kind EXTENT has. */
+#define CDX_NODE_BASED 1
+struct cdx_disk_base {
+	le64 address;		/* grains */
+	le32 crc;
+	le32 reserved;
+};
+static_assert(sizeof(struct cdx_disk_base) == 16, "FORMAT 6.4");
+
+/* The most that a node's `used` can be: each of an extent tree has room for a base. */
+static inline unsigned int cdx_node_room(unsigned int kind, unsigned int node_size)
+{
+	return node_size - (kind == CDX_KIND_EXTENT ? (unsigned int)sizeof(struct cdx_disk_base) : 0);
+}
+
+/* Bytes of a node that mean something, and that its checksum covers. */
+static inline unsigned int cdx_node_length(const struct cdx_disk_node *node)
+{
+	return get16(node->used) + (get16(node->flags) & CDX_NODE_BASED ?
+				    (unsigned int)sizeof(struct cdx_disk_base) : 0);
+}
+
+/* What node_size and `used` allow of a header's flags. */
+static inline bool cdx_node_flags_possible(const struct cdx_disk_node *node)
+{
+	return !get16(node->flags) ||
+	       (get16(node->flags) == CDX_NODE_BASED && node->kind == CDX_KIND_EXTENT);
+}
 
 /* FORMAT 6.2: item of an inner node = key words, then this. */
 struct cdx_disk_child {

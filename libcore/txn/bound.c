@@ -33,7 +33,14 @@ static uint64_t body(const struct cdx_super *super)
 /* Items of an extent tree's node, leaf or not: they are of one size. */
 static uint64_t extent_fan_out(const struct cdx_super *super)
 {
-	return body(super) / sizeof(struct cdx_disk_extent);
+	return (cdx_node_room(CDX_KIND_EXTENT, super->node_size) - sizeof(struct cdx_disk_node)) /
+	       sizeof(struct cdx_disk_extent);
+}
+
+/* Pointers of such a node: its items, and a base (FORMAT 6.4). */
+static uint64_t extent_pointers(const struct cdx_super *super)
+{
+	return extent_fan_out(super) + 1;
 }
 
 static uint64_t change_of(const struct cdx_ref *root)
@@ -107,11 +114,15 @@ static uint64_t cutting(const struct cdx_super *super, const struct cdx_record *
 	       spill(super, record, CDX_BOUND_EDGES * 2 * levels);
 }
 
-/* Undoing a TREE entry, or copying one shared node: as many changes as it has items. */
+/*
+ * Undoing a TREE entry, copying one shared node, or giving up a base: as many changes as it
+ * has pointers, and one for the node itself; of a base that is taken over, what it says that
+ * the node does not goes, which is no more.
+ */
 static uint64_t one_node(const struct cdx_super *super, const struct cdx_record *record)
 {
-	return count_changes(super, record, extent_fan_out(super)) +
-	       spill(super, record, extent_fan_out(super)) + extent_levels(super) + change_of(&record->fs);
+	return count_changes(super, record, extent_pointers(super) + 1) +
+	       spill(super, record, extent_pointers(super) + 1) + extent_levels(super) + change_of(&record->fs);
 }
 
 uint64_t cdx_bound_removal(const struct cdx_super *super, const struct cdx_record *record)

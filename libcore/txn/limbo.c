@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/count.h"
+#include "tree/borrow.h"
 
 #define MAX_ENTRY_GRAINS UINT32_MAX
 #define MANY_ENTRIES (4 * CDX_MAX_RECORD_LIMBO)	/* of the list: only a large transaction has more */
@@ -225,7 +226,7 @@ static int undo_tree(struct cdx_txn *txn, const struct cdx_limbo_entry *entry)
 	/* What had been dropped before it was written is not what was dropped. */
 	ret = get64(node->disk.birth) > entry->transaction ? -EUCLEAN : 0;
 	if (!ret)
-		ret = cdx_node_pointers(&txn->nodes, node, drop_child, txn);
+		ret = cdx_node_counted(&txn->nodes, node, drop_child, txn);
 	cdx_node_put(&txn->nodes, node);
 	txn->unfolded = true;
 	return ret ? ret : cdx_limbo_add_run(txn, entry->address, 1);

@@ -34,7 +34,8 @@ static uint64_t worst(const struct cdx_txn *txn)
 {
 	const struct cdx_super *super = txn->super;
 	const struct cdx_record *record = &txn->record;
-	uint64_t half = (super->node_size - sizeof(struct cdx_disk_node)) / sizeof(struct cdx_disk_extent) / 2;
+	uint64_t half = (cdx_node_room(CDX_KIND_EXTENT, super->node_size) - sizeof(struct cdx_disk_node)) /
+			sizeof(struct cdx_disk_extent) / 2;
 	uint64_t blocks = least(record->unwritten_blocks, super->grains * half);
 	uint64_t extents = least(record->unwritten_extents, blocks);
 

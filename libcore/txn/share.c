@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Shadowing and counts: I3, FORMAT 6.3. */
+/* Shadowing and counts (I3, FORMAT 6.3), and when a copy borrows (FORMAT 6.4). */
 #include "txn/share.h"
+
+#include "tree/borrow.h"
+
 
 /* Pointers to be counted once more; those to adjoining grains together. */
 struct sharing {
@@ -31,10 +34,12 @@ static int share_pointer(void *arg, const struct cdx_pointer *pointer)
 	return ret;
 }
 
-static int share_children(struct cdx_txn *txn, struct cdx_node *node)
+/* All that a node points to has one pointer more, or just what it does not borrow and its base. */
+static int share_children(struct cdx_txn *txn, struct cdx_node *node, bool borrowing)
 {
 	struct sharing sharing = {.txn = txn};
-	int ret = cdx_node_pointers(&txn->nodes, node, share_pointer, &sharing);
+	int ret = borrowing ? cdx_node_counted(&txn->nodes, node, share_pointer, &sharing) :
+			      cdx_node_pointers(&txn->nodes, node, share_pointer, &sharing);
 
 	return ret ? ret : share_run(&sharing);
 }
@@ -47,27 +52,160 @@ static int leave_node(struct cdx_txn *txn, const struct cdx_node *node)
 	return cdx_limbo_add_run(txn, node->address, 1);
 }
 
-static int replaced_private(struct cdx_tree *tree, struct cdx_node *node)
+static int replaced_private(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
+			    struct cdx_node *node, struct cdx_node *copy)
 {
+	(void)parent;
+	(void)index;
+	(void)copy;
 	return leave_node(tree->owner, node);
 }
 
-static int replaced_shareable(struct cdx_tree *tree, struct cdx_node *node)
+/* How many pointers a node has; it has one at least. */
+static int count_of(struct cdx_txn *txn, uint64_t address, uint64_t *references)
+{
+	uint64_t end;
+	int ret = cdx_space_count(&txn->space, address, references, &end);
+
+	return ret ? ret : *references ? 0 : -EUCLEAN;
+}
+
+/* ---- bases ------------------------------------------------------------------------------- */
+
+static int count_own(void *arg, const struct cdx_pointer *piece, bool both)
+{
+	unsigned int *own = arg;
+
+	(void)piece;
+	*own += !both;
+	return 0;
+}
+
+static int share_borrowed(void *arg, const struct cdx_pointer *piece, bool both)
+{
+	return both ? share_pointer(arg, piece) : 0;
+}
+
+/* What is borrowed becomes a pointer, and the one to the base goes. */
+static int count_borrowed(struct cdx_txn *txn, struct cdx_node *node, struct cdx_node *base)
+{
+	struct sharing sharing = {.txn = txn};
+	int ret = cdx_node_pieces(&txn->nodes, node, base, share_borrowed, &sharing);
+
+	if (!ret)
+		ret = share_run(&sharing);
+	return ret ? ret : cdx_space_unshare(&txn->space, base->address, 1);
+}
+
+static int drop_unsaid(void *arg, const struct cdx_pointer *piece, bool both)
+{
+	return both ? 0 : cdx_limbo_drop(arg, piece);
+}
+
+/* The base has no other pointer: what it says is the node's, the rest of it goes, and so does it. */
+static int take_over(struct cdx_txn *txn, struct cdx_node *node, struct cdx_node *base)
+{
+	int ret = cdx_node_pieces(&txn->nodes, base, node, drop_unsaid, txn);
+
+	return ret ? ret : leave_node(txn, base);
+}
+
+static int settle(struct cdx_tree *tree, struct cdx_node *node)
 {
 	struct cdx_txn *txn = tree->owner;
-	uint64_t references, end;
+	struct cdx_node *base;
+	uint64_t references;
 	int ret;
 
-	ret = cdx_space_count(&txn->space, node->address, &references, &end);
+	ret = cdx_base_get(&txn->nodes, node, &base);
 	if (ret)
 		return ret;
-	if (references == 0)
-		return -EUCLEAN;
-	if (references == 1)
-		return leave_node(txn, node);
-	ret = cdx_space_unshare(&txn->space, node->address, 1);
-	return ret ? ret : share_children(txn, node);
+	ret = count_of(txn, base->address, &references);
+	if (!ret)
+		ret = references == 1 ? take_over(txn, node, base) : count_borrowed(txn, node, base);
+	cdx_node_put(&txn->nodes, base);
+	if (ret)
+		return ret;
+	node->base = 0;
+	tree->settled = true;
+	return 0;
 }
+
+/* One more node has the base of @node. */
+static int based(struct cdx_tree *tree, const struct cdx_node *node)
+{
+	struct cdx_txn *txn = tree->owner;
+
+	return cdx_space_share(&txn->space, node->base, 1);
+}
+
+/* Whether a node had better give up its base: 1, 0, -errno. */
+static int outgrown(struct cdx_txn *txn, struct cdx_node *node)
+{
+	unsigned int own = 0, most = node->disk.level ? CDX_MOST_OWN_CHILDREN : CDX_MOST_OWN_EXTENTS;
+	struct cdx_node *base;
+	uint64_t references;
+	int ret;
+
+	ret = count_of(txn, node->base, &references);
+	if (ret || references == 1)
+		return ret ? ret : 1;
+	ret = cdx_base_get(&txn->nodes, node, &base);
+	if (ret)
+		return ret;
+	ret = cdx_node_pieces(&txn->nodes, node, base, count_own, &own);
+	cdx_node_put(&txn->nodes, base);
+	return ret ? ret : own >= most;
+}
+
+/* The copy of a node that nobody else has takes its place, and its base, if that is still worth having. */
+static int replace_own(struct cdx_tree *tree, struct cdx_node *node, struct cdx_node *copy)
+{
+	struct cdx_txn *txn = tree->owner;
+	int ret = leave_node(txn, node);
+
+	if (ret || !copy->base)
+		return ret;
+	ret = tree->borrows ? outgrown(txn, copy) : 1;
+	return ret > 0 ? settle(tree, copy) : ret;
+}
+
+/* The copy of one that others have, too: its holder's pointer, unless that is borrowed, is gone. */
+static int replace_shared(struct cdx_tree *tree, struct cdx_node *node, struct cdx_node *copy, bool borrowed)
+{
+	struct cdx_txn *txn = tree->owner;
+	int ret;
+
+	if (tree->borrows && !node->base) {
+		/* The pointer becomes the copy's to its base. */
+		copy->base = node->address;
+		copy->base_crc = node->crc;
+		return borrowed ? cdx_space_share(&txn->space, node->address, 1) : 0;
+	}
+	if (!tree->borrows)
+		copy->base = 0;
+	ret = borrowed ? 0 : cdx_space_unshare(&txn->space, node->address, 1);
+	return ret ? ret : share_children(txn, node, tree->borrows);
+}
+
+static int replaced_shareable(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
+			      struct cdx_node *node, struct cdx_node *copy)
+{
+	struct cdx_txn *txn = tree->owner;
+	uint64_t references;
+	int ret, borrowed;
+
+	ret = count_of(txn, node->address, &references);
+	if (ret)
+		return ret;
+	borrowed = parent ? cdx_child_borrowed(&txn->nodes, parent, index) : 0;
+	if (borrowed < 0)
+		return borrowed;
+	return borrowed || references > 1 ? replace_shared(tree, node, copy, borrowed) :
+					    replace_own(tree, node, copy);
+}
+
+/* ---- going ------------------------------------------------------------------------------------ */
 
 static int dropped(struct cdx_tree *tree, const struct cdx_pointer *pointer)
 {
@@ -109,6 +247,8 @@ static int put_off(struct cdx_tree *tree, struct cdx_node *node)
 
 const struct cdx_tree_ops cdx_shareable_ops = {
 	.replaced = replaced_shareable,
+	.settle = settle,
+	.based = based,
 	.dropped = dropped,
 	.put_off = put_off,
 };

@@ -9,6 +9,14 @@
 
 #include "txn/limbo.h"
 
+/*
+ * What a node may have of its own beside its base before it gives that up on the next change:
+ * the fewer, the sooner the rest is counted; the more, the more a base can hide of what
+ * nobody else has.  Children lie together, so that counting them costs little.
+ */
+#define CDX_MOST_OWN_EXTENTS 8
+#define CDX_MOST_OWN_CHILDREN 2
+
 extern const struct cdx_tree_ops cdx_shareable_ops;	/* nodes may have several pointers: fs, extents */
 extern const struct cdx_tree_ops cdx_private_ops;	/* nodes have one pointer: limbo, staging */
 extern const struct cdx_tree_ops cdx_space_tree_ops;	/* the same, with what the space tree keeps in inner items */

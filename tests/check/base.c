@@ -79,6 +79,11 @@ static void fill_plain(struct maker *maker)
 	create(maker, "/gone");				/* its tree ends in limbo */
 	write_islands(maker, "/gone", 0, 6);
 	must(maker, "/gone", cowdax_remove(maker->fs, "/gone", false, &maker->error));
+	create(maker, "/lender");			/* a tree that its clone borrows from */
+	write_islands(maker, "/lender", 0, 6);
+	must(maker, "/borrower",
+	     cowdax_clone(maker->fs, "/lender", "/borrower", &result, &maker->error));
+	write_bytes(maker, "/borrower", 2ull * maker->block, maker->block);
 }
 
 static void fill_deep(struct maker *maker)
@@ -103,6 +108,11 @@ static void fill_deep(struct maker *maker)
 		snprintf(path, sizeof(path), "/file-%u", i);
 		create(maker, path);
 	}
+	create(maker, "/lender");			/* inner nodes, too, borrow */
+	write_islands(maker, "/lender", 0, 100);
+	must(maker, "/borrower",
+	     cowdax_clone(maker->fs, "/lender", "/borrower", &result, &maker->error));
+	write_bytes(maker, "/borrower", 2ull * maker->block, maker->block);
 }
 
 void make_base(enum base base, const char *path)

@@ -212,7 +212,8 @@ static void extent_overlap_leaves(struct image *image)
 	struct cdx_disk_ref *ref = extent_root(inode_at(image, "islands"));
 	struct cdx_disk_node *node = image_node(image, get64(ref->address));
 	struct { le64 key; struct cdx_disk_child child; } *children = node_items(node);
-	struct cdx_disk_node *leaf = image_node(image, get64(children[0].child.address));
+	/* Of the second leaf, whose last extent no other file has. */
+	struct cdx_disk_node *leaf = image_node(image, get64(children[1].child.address));
 	struct cdx_disk_extent *last =
 		(struct cdx_disk_extent *)node_items(leaf) + get16(leaf->count) - 1;
 	unsigned int shift = image->super.grains_per_block_shift;

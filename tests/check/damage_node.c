@@ -212,9 +212,120 @@ static void shared(struct image *image)
 	image_seal(image);
 }
 
-static void reserved(struct image *image)
+static void flags(struct image *image)
 {
-	own_leaf(image)->reserved = put16(1);
+	own_leaf(image)->flags = put16(2);
+	image_seal(image);
+}
+
+static void flags_of_kind(struct image *image)
+{
+	struct cdx_disk_node *node = image_node(image, get64(image->record->space.address));
+
+	node->flags = put16(CDX_NODE_BASED);
+	image_seal(image);
+}
+
+/* ---- bases -------------------------------------------------------------------------- */
+
+static struct cdx_disk_node *root_of(struct image *image, const char *path)
+{
+	return image_node(image, get64(extent_root(inode_at(image, path))->address));
+}
+
+/* The root of a clone that was written to: it borrows from the original's. */
+static struct cdx_disk_base *borrowers_base(struct image *image)
+{
+	struct cdx_disk_node *node = root_of(image, "borrower");
+
+	if (get16(node->flags) != CDX_NODE_BASED ||
+	    get64(node_base(node)->address) != get64(extent_root(inode_at(image, "lender"))->address))
+		die("the clone does not borrow from its original");
+	return node_base(node);
+}
+
+static void base_reserved(struct image *image)
+{
+	borrowers_base(image)->reserved = put32(1);
+	image_seal(image);
+}
+
+static void base_with_base(struct image *image)
+{
+	struct cdx_disk_node *lender = root_of(image, "lender");
+	le64 own = extent_root(inode_at(image, "own"))->address;
+
+	borrowers_base(image);
+	lender->flags = put16(CDX_NODE_BASED);
+	*node_base(lender) = (struct cdx_disk_base){.address = own};
+	set_counts(image, get64(own), 1, 2);
+	image_seal(image);
+}
+
+/* Point to another base just as it is, whatever seal() would make of it. */
+static void seal_with_base(struct image *image, uint64_t address, uint32_t crc)
+{
+	struct cdx_disk_base *base = borrowers_base(image);
+
+	base->address = put64(address);
+	base->crc = put32(crc);
+	image->sealing_base = true;
+	image_seal(image);
+	image->sealing_base = false;
+}
+
+static void base_of_itself(struct image *image)
+{
+	borrowers_base(image)->address = extent_root(inode_at(image, "borrower"))->address;
+	image_seal(image);
+}
+
+static void base_outside(struct image *image)
+{
+	borrowers_base(image)->address = put64(image->super.grains);
+	image_seal(image);
+}
+
+static void base_of_another_kind(struct image *image)
+{
+	seal_with_base(image, get64(image->record->fs.address), get32(image->record->fs.crc));
+}
+
+static void base_of_another_level(struct image *image)
+{
+	struct extent_child *children = node_items(root_of(image, "lender"));
+
+	seal_with_base(image, get64(children[0].child.address), get32(children[0].child.crc));
+}
+
+static void base_younger(struct image *image)
+{
+	borrowers_base(image);
+	root_of(image, "borrower")->birth = put64(get64(root_of(image, "lender")->birth) - 1);
+	image_seal(image);
+}
+
+static void base_stale(struct image *image)
+{
+	const struct cdx_disk_base base = *borrowers_base(image);
+
+	seal_with_base(image, get64(base.address), get32(base.crc) + 1);
+}
+
+/* Of what is borrowed, and of the base, the counts are as if each were or were not a pointer. */
+static void borrowed_counted(struct image *image)
+{
+	struct cdx_disk_extent *extents = node_items(root_of(image, "lender"));
+	unsigned int shift = image->super.grains_per_block_shift;
+
+	borrowers_base(image);
+	set_counts(image, get64(extents[0].disk_block) << shift, 1u << shift, 2);
+	image_seal(image);
+}
+
+static void base_not_counted(struct image *image)
+{
+	set_counts(image, get64(borrowers_base(image)->address), 1, 1);
 	image_seal(image);
 }
 
@@ -252,7 +363,18 @@ const struct damage node_damages[] = {
 	{"node-bounds", "key beyond the next separator", DEEP, bounds, AS_IS, NULL},
 	{"node-separator", "separator below the first key", DEEP, separator, AS_IS, NULL},
 	{"node-shared", "limbo leaf with two parents", PLAIN, shared, AS_IS, NULL},
-	{"reserved-field", "reserved field of a node", PLAIN, reserved, AS_IS, NULL},
+	{"node-flags", "leaf of an unknown flag", PLAIN, flags, AS_IS, "/own"},
+	{"node-flags", "space node that borrows", PLAIN, flags_of_kind, AS_IS, NULL},
+	{"node-base", "base that has a base", PLAIN, base_with_base, AS_IS, "/borrower"},
+	{"node-base", "node that is its own base", PLAIN, base_of_itself, AS_IS, "/borrower"},
+	{"node-address", "base outside", PLAIN, base_outside, AS_IS, "/borrower"},
+	{"node-kind", "base of another kind", PLAIN, base_of_another_kind, AS_IS, "/borrower"},
+	{"node-level", "base of another level", DEEP, base_of_another_level, AS_IS, "/borrower"},
+	{"node-birth", "base younger than what borrows", PLAIN, base_younger, AS_IS, "/borrower"},
+	{"node-stale", "base of another crc", PLAIN, base_stale, AS_IS, "/borrower"},
+	{"refcount-high", "borrowed extent that was counted", PLAIN, borrowed_counted, AS_IS, NULL},
+	{"refcount-low", "base whose pointer was not counted", PLAIN, base_not_counted, AS_IS, NULL},
+	{"reserved-field", "reserved field of a base", PLAIN, base_reserved, AS_IS, NULL},
 	{"reserved-field", "reserved field of a child pointer", DEEP, child_reserved, AS_IS, NULL},
 	{0},
 };

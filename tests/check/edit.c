@@ -170,6 +170,22 @@ static void seal_inner(struct image *image, struct cdx_disk_node *node, enum cdx
 	}
 }
 
+struct cdx_disk_base *node_base(struct cdx_disk_node *node)
+{
+	return (void *)((unsigned char *)node + get16(node->used));
+}
+
+/* A chain of bases, which none may be, has no end to begin from. */
+static void seal_base(struct image *image, struct cdx_disk_node *node, enum cdx_kind kind, unsigned int level)
+{
+	if (image->sealing_base || !(get16(node->flags) & CDX_NODE_BASED) ||
+	    get16(node->used) + sizeof(struct cdx_disk_base) > image->super.node_size)
+		return;
+	image->sealing_base = true;
+	seal_pointer(image, node_base(node)->address, &node_base(node)->crc, kind, level);
+	image->sealing_base = false;
+}
+
 static void seal_pointer(struct image *image, le64 address, le32 *crc, enum cdx_kind kind,
 			 unsigned int level)
 {
@@ -184,7 +200,8 @@ static void seal_pointer(struct image *image, le64 address, le32 *crc, enum cdx_
 		seal_inner(image, node, kind, level);
 	else
 		seal_leaf(image, node, kind);
-	node->crc = put32(cdx_node_crc(&image->super, node, get16(node->used)));
+	seal_base(image, node, kind, level);
+	node->crc = put32(cdx_node_crc(&image->super, node, cdx_node_length(node)));
 	if (get64(address) != image->keep_pointers_to)
 		*crc = node->crc;
 }

@@ -17,6 +17,7 @@ struct image {
 	uint64_t keep_pointers_to;	/* seal() leaves the crc of pointers to this grain alone */
 	uint64_t cut;			/* how much of the file LOSE_MEDIA leaves, bytes */
 	bool keep_separators;		/* seal() leaves the keys of inner items alone */
+	bool sealing_base;		/* seal() is at a base, which it follows no further */
 };
 
 void image_load(struct image *image, const char *path);
@@ -40,6 +41,8 @@ static inline void *node_items(struct cdx_disk_node *node)
 {
 	return node + 1;
 }
+/* Where a node that borrows names its base. */
+struct cdx_disk_base *node_base(struct cdx_disk_node *node);
 size_t item_size(const struct cdx_disk_fs_item *item);
 
 struct place {

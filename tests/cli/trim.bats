@@ -143,3 +143,17 @@ kibibytes() {
     rm -r "$PWD"
     cd "$BATS_TEST_TMPDIR"
 }
+
+@test "what a clone has replaced and nobody else has any more is told by fsck, and comes free" {
+    make_image 64M
+    for i in {0..9}; do
+        echo "write /a --offset $((i * 8192)) --pattern 1 --length 4096"
+    done | cowdax-batch image
+    cowdax-reflink image /a /b
+    cowdax-write image /b --pattern=2 --length=4096
+    cowdax-rm image /a
+    [ "$(fsck.cowdax -n --json image | jq -s '.[-1] | [.borrowing_nodes, .hidden_blocks] == [1, 1]')" = true ]
+    cowdax-trim image
+    [ "$(fsck.cowdax -n --json image | jq -s '.[-1] | [.borrowing_nodes, .hidden_blocks] == [0, 0]')" = true ]
+    [ "$(cowdax-read image /b --length=4096 | tr -d '\2' | wc -c)" = 0 ]
+}

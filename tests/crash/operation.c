@@ -227,6 +227,11 @@ static int write_into_clone(struct cowdax *fs)
 	return write_at(fs, "/tree-clone", 20 * BLOCK + 5, BLOCK);
 }
 
+static int write_into_borrower(struct cowdax *fs)
+{
+	return write_at(fs, "/borrower", 10 * BLOCK + 9, 100);
+}
+
 static int write_own_tree(struct cowdax *fs)
 {
 	return write_at(fs, "/own", 3 * BLOCK + 1, 2 * BLOCK);
@@ -461,6 +466,7 @@ const struct operation operations[] = {
 	{"write-over-edges", .run = write_over_edges},
 	{"write-past-end", .run = write_past_end},
 	{"write-into-clone", .run = write_into_clone},
+	{"write-into-borrower", .run = write_into_borrower},
 	{"write-own-tree", .run = write_own_tree, .chained = true},
 	{"replace-by-stream", .run = replace_by_stream},
 	{"create-by-stream", .run = create_by_stream},

@@ -107,6 +107,18 @@ static void abandon_lane(void)
 	media_kill(false);
 }
 
+/* A clone that borrows from what nobody else has any more. */
+static void leave_borrower(struct cowdax *fs)
+{
+	uint64_t inode;
+
+	write_islands(fs, "/lender", 12);
+	clone(fs, "/lender", "/borrower");
+	must("/borrower", cowdax_lookup(fs, "/borrower", &inode, &error));
+	write_at(fs, inode, 4 * BLOCK, BLOCK);
+	must("/lender", cowdax_remove(fs, "/lender", false, &error));
+}
+
 static void fill_mixed(void)
 {
 	struct cowdax_mkfs_options options;
@@ -131,6 +143,7 @@ static void fill_mixed(void)
 	inode = create(fs, "/dir/sub/deep");
 	write_at(fs, inode, 0, 100);
 	create(fs, "/dir/empty");
+	leave_borrower(fs);
 	cowdax_close(fs);
 }
 

@@ -110,6 +110,11 @@ static void seal_node(struct image *image, struct cdx_disk_node *node)
 	if (!used)
 		return;
 	follow_items(image, node);
+	if (node->kind == CDX_KIND_EXTENT && (get16(node->flags) & CDX_NODE_BASED) &&
+	    used <= cdx_node_room(node->kind, image->super.node_size)) {
+		follow(image, node_base(node)->address, &node_base(node)->crc);
+		used = cdx_node_length(node);
+	}
 	node->crc = put32(cdx_node_crc(&image->super, node, used));
 }
 

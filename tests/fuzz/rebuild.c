@@ -159,7 +159,56 @@ static void count_extents(struct rebuild *rb, const struct cdx_disk_extent *exte
 	}
 }
 
+/* What of an extent a base does not say too (FORMAT 6.4). */
+static void count_unborrowed(struct rebuild *rb, struct cdx_disk_extent extent, struct cdx_disk_node *base)
+{
+	const struct cdx_disk_extent *other = node_items(base);
+
+	for (unsigned int i = 0; i < get16(base->count) && get32(extent.count); i++, other++) {
+		uint64_t first = get64(extent.file_block), end = first + get32(extent.count);
+		uint64_t from = get64(other->file_block), to = from + get32(other->count);
+		struct cdx_disk_extent before = extent;
+
+		if (to <= first || from >= end || get32(other->flags) != get32(extent.flags) ||
+		    get64(other->disk_block) - from != get64(extent.disk_block) - first)
+			continue;
+		before.count = put32(from > first ? (uint32_t)(from - first) : 0);
+		count_extents(rb, &before, 1);
+		to = to < end ? to : end;
+		extent.file_block = put64(to);
+		extent.disk_block = put64(get64(extent.disk_block) + (to - first));
+		extent.count = put32((uint32_t)(end - to));
+	}
+	count_extents(rb, &extent, 1);
+}
+
+static bool has_child(struct cdx_disk_node *base, const unsigned char *item)
+{
+	const unsigned char *other = node_items(base);
+
+	for (unsigned int i = 0; i < get16(base->count); i++, other += shapes[CDX_KIND_EXTENT].inner)
+		if (memcmp(other, item, shapes[CDX_KIND_EXTENT].inner) == 0)
+			return true;
+	return false;
+}
+
 static void count_tree(struct rebuild *rb, uint64_t grain, enum cdx_kind kind, unsigned int level);
+
+/* What a node borrows from: counted, and its items as many as fit in. */
+static struct cdx_disk_node *count_base(struct rebuild *rb, struct cdx_disk_node *node)
+{
+	size_t room = (rb->image->super.node_size - sizeof(*node)) / sizeof(struct cdx_disk_extent);
+	struct cdx_disk_node *base;
+
+	if (node->kind != CDX_KIND_EXTENT || !(get16(node->flags) & CDX_NODE_BASED) ||
+	    get16(node->used) > cdx_node_room(node->kind, rb->image->super.node_size))
+		return NULL;
+	base = node_at(rb, get64(node_base(node)->address), node->kind, node->level);
+	if (!base || get16(base->count) > room || (get16(base->flags) & CDX_NODE_BASED))
+		return NULL;
+	count_tree(rb, get64(node_base(node)->address), node->kind, node->level);
+	return base;
+}
 
 static void count_limbo(struct rebuild *rb, const struct cdx_disk_limbo *limbo)
 {
@@ -200,6 +249,7 @@ static void count_items(struct rebuild *rb, struct cdx_disk_node *node)
 {
 	unsigned char *at = node_items(node), *end = (unsigned char *)node + get16(node->used);
 	unsigned int stride = node->level ? shapes[node->kind].inner : shapes[node->kind].leaf;
+	struct cdx_disk_node *base = count_base(rb, node);
 
 	if (node->kind == CDX_KIND_FS && !node->level) {
 		count_fs_leaf(rb, at, end);
@@ -208,8 +258,12 @@ static void count_items(struct rebuild *rb, struct cdx_disk_node *node)
 	for (; (size_t)(end - at) >= stride; at += stride) {
 		struct cdx_disk_child *child = (void *)(at + shapes[node->kind].words * 8);
 
+		if (node->level && base && has_child(base, at))
+			continue;
 		if (node->level)
 			count_tree(rb, get64(child->address), node->kind, node->level - 1u);
+		else if (base)
+			count_unborrowed(rb, *(struct cdx_disk_extent *)at, base);
 		else if (node->kind == CDX_KIND_EXTENT)
 			count_extents(rb, (void *)at, 1);
 		else if (node->kind == CDX_KIND_LIMBO)

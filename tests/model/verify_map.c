@@ -177,10 +177,19 @@ static int verify_identity(struct world *world)
 	return 0;
 }
 
+/* Whether a node of the image borrows: then a base may be what shares a block. */
+static bool borrows(struct world *world)
+{
+	struct cowdax_check_summary summary;
+
+	return verify_fsck(world, &summary) == 0 && summary.borrowing_nodes;
+}
+
 /*
  * Of the places noted since world->places was 0, all of an image: a block that
  * two use is shared.  One that a single place uses may be called shared while
- * limbo holds another pointer to it, and not when limbo is drained.
+ * limbo holds another pointer to it, or a base that is not its file's alone, and not
+ * when limbo is drained and no node borrows.
  */
 int verify_sharing(struct world *world, bool drained)
 {
@@ -195,7 +204,7 @@ int verify_sharing(struct world *world, bool drained)
 		if (shared && !place[i].shared)
 			return world_fail(world, "%s: the block at address %" PRIu64 " is shared, and not said to be",
 					  place[i].path, place[i].address);
-		if (!shared && place[i].shared && drained)
+		if (!shared && place[i].shared && drained && !borrows(world))
 			return world_fail(world, "%s: the block at address %" PRIu64 " is said to be shared, and is not",
 					  place[i].path, place[i].address);
 	}

@@ -60,7 +60,7 @@ int verify_space(struct world *world)
 		return -1;
 	if (cowdax_info(world->handle[0], &info, &error))
 		return world_fail(world, "info: %s", error.text);
-	used = model_blocks_used(world->model);
+	used = model_blocks_used(world->model) + summary.hidden_blocks;
 	nodes = summary.nodes * config->node_size / config->block_size;
 	free = info.free_blocks + info.limbo_blocks;
 	if (info.blocks != blocks || info.inodes != world->model->entries)

@@ -25,10 +25,13 @@ struct lab {
 	uint64_t fail_replaced;		/* the call of ops.replaced, from 1, that fails */
 };
 
-static int note_replaced(struct cdx_tree *tree, struct cdx_node *node)
+static int note_replaced(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index, struct cdx_node *node,
+			 struct cdx_node *copy)
 {
 	struct lab *lab = tree->owner;
 
+	CHECK(!parent || get64(cdx_node_child(parent, index)->address) == node->address);
+	CHECK(cdx_is_dirty(copy->address));
 	CHECK(!cdx_is_dirty(node->address));
 	return ++lab->replaced == lab->fail_replaced ? -ENOSPC : 0;
 }

@@ -16,9 +16,13 @@ struct lab {
 	uint64_t seed;
 };
 
-static int ignore_replaced(struct cdx_tree *tree, struct cdx_node *node)
+static int ignore_replaced(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
+			   struct cdx_node *node, struct cdx_node *copy)
 {
 	(void)tree;
+	(void)parent;
+	(void)index;
+	(void)copy;
 	(void)node;
 	return 0;
 }
