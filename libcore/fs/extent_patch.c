@@ -225,31 +225,55 @@ static int apply_patch(struct cdx_tree *tree, struct cdx_path *path, const struc
 	return patch->n == patch->gone ? 0 : cdx_path_repair(path, tree);
 }
 
-static int count_both(void *arg, const struct cdx_pointer *piece, bool both)
+struct apart {
+	unsigned int own, borrowed;
+};
+
+static int count_apart(void *arg, const struct cdx_pointer *piece, bool both)
 {
-	(void)arg;
+	struct apart *apart = arg;
+
 	(void)piece;
-	return both;
+	apart->own += !both;
+	apart->borrowed += both;
+	return 0;
 }
 
-/*
- * A leaf of few extents may have none left that it borrows before these are so many that it
- * gives its base up anyway; it may never be written to again, and its base would hide them all.
- */
-static int settle_small(struct cdx_tree *tree, struct cdx_path *path)
+/* Whether the leaf has grown apart from its base, or borrows nothing any more: 1, 0, -errno. */
+static int has_grown_apart(struct cdx_tree *tree, struct cdx_node *leaf)
 {
-	struct cdx_node *leaf = path->node[0], *base;
+	struct apart apart = {0};
+	struct cdx_node *base;
 	int ret;
 
-	if (!leaf->base || cdx_node_count(leaf) > CDX_MOST_OWN_EXTENTS)
-		return 0;
 	ret = cdx_base_get(tree->nodes, leaf, &base);
 	if (ret)
 		return ret;
-	ret = cdx_node_pieces(tree->nodes, leaf, base, count_both, NULL);
+	ret = cdx_node_pieces(tree->nodes, leaf, base, count_apart, &apart);
 	cdx_node_put(tree->nodes, base);
-	if (ret)
-		return ret < 0 ? ret : 0;
+	leaf->own = (uint16_t)apart.own;
+	return ret ? ret : apart.own >= CDX_MOST_OWN_EXTENTS || !apart.borrowed;
+}
+
+/*
+ * After a change of a leaf that borrows.  It may never be changed again, or many times in this
+ * transaction, in which it is not shadowed anew: so it is now that it gives its base up, and
+ * those above it do.  Looked at only where that can be.
+ */
+static int settle_apart(struct cdx_tree *tree, struct cdx_path *path)
+{
+	struct cdx_node *leaf = path->node[0];
+	int ret;
+
+	if (!leaf->base)
+		return 0;
+	leaf->own++;
+	if (leaf->own < CDX_MOST_OWN_EXTENTS && cdx_node_count(leaf) > CDX_MOST_OWN_EXTENTS)
+		return 0;
+	ret = has_grown_apart(tree, leaf);
+	if (ret <= 0)
+		return ret;
+	ret = 0;
 	for (int level = 0; level <= path->top && !ret; level++)
 		if (path->node[level]->base)
 			ret = tree->ops->settle(tree, path->node[level]);
@@ -280,6 +304,6 @@ int cdx_extent_patch(struct cdx_tree *tree, const struct cdx_extent *new, bool d
 	if (!ret)
 		ret = apply_patch(tree, &path, &patch);
 	if (!ret)
-		ret = settle_small(tree, &path);
+		ret = settle_apart(tree, &path);
 	return ret ? ret : 1;
 }

@@ -321,6 +321,7 @@ static int split(struct cdx_tree *tree, struct cdx_node *node, bool ascending, s
 	node->disk.count = put16((uint16_t)kept);
 	(*right)->base = node->base;
 	(*right)->base_crc = node->base_crc;
+	(*right)->own = node->own;
 	return node->base ? tree->ops->based(tree, node) : 0;
 }
 

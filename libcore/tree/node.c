@@ -366,6 +366,7 @@ static int dirty_alloc(struct cdx_nodes *nodes, struct cdx_node **out)
 	node->pins = 0;
 	node->cached = false;
 	node->base = 0;
+	node->own = 0;
 	*out = node;
 	return 0;
 }

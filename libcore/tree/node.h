@@ -36,6 +36,7 @@ struct cdx_node {
 	uint32_t crc;
 	unsigned int pins;	/* holders of a pointer to it */
 	bool cached;
+	uint16_t own;		/* of a dirty one with a base: what it had of its own, and changes since */
 	uint32_t base_crc;
 	uint64_t base;		/* the node it borrows from (FORMAT 6.4), grains; 0: none */
 	struct cdx_disk_node disk;	/* the items follow, with CDX_MAX_ITEM bytes of room to spare */

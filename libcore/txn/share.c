@@ -155,6 +155,7 @@ static int outgrown(struct cdx_txn *txn, struct cdx_node *node)
 		return ret;
 	ret = cdx_node_pieces(&txn->nodes, node, base, count_own, &own);
 	cdx_node_put(&txn->nodes, base);
+	node->own = (uint16_t)own;
 	return ret ? ret : own >= most;
 }
 
