@@ -333,15 +333,22 @@ int cdx_slots_read(const struct cdx_pmem *pm, const struct cdx_super *super, str
 	int ret, failed = 0;
 
 	for (int parity = 0; parity < 2; parity++) {
+		int unread = 0;
+
 		for (int mirror = 0; mirror < 2; mirror++) {
 			union cdx_slot *slot = &slots->copy[parity][mirror];
 
 			ret = cdx_pmem_read(pm, cdx_slot_offset(super, parity, mirror), slot, sizeof(*slot));
-			if (ret)	/* what it may have read is nobody's */
+			if (ret) {	/* what it may have read is nobody's */
 				memset(slot, 0, sizeof(*slot));
+				unread++;
+			}
 			slots->valid[parity][mirror] = !ret && cdx_slot_valid(super, &slot->commit, parity);
 			failed = ret ? ret : failed;
 		}
+		/* It may hold the newest commit, and who took the other for that would overwrite it. */
+		if (unread == 2)
+			return failed;
 	}
 	/* Nobody builds on mirrors where the head has become another filesystem's (FORMAT 2). */
 	if (!slots->valid[0][0] && !slots->valid[1][0] &&
