@@ -37,7 +37,7 @@ static uint64_t extent_fan_out(const struct cdx_super *super)
 	       sizeof(struct cdx_disk_extent);
 }
 
-/* Pointers of such a node: its items, and a base (FORMAT 6.4). */
+/* Pointers that change with such a node: its items, and itself or its base (FORMAT 6.4). */
 static uint64_t extent_pointers(const struct cdx_super *super)
 {
 	return extent_fan_out(super) + 1;
@@ -115,14 +115,13 @@ static uint64_t cutting(const struct cdx_super *super, const struct cdx_record *
 }
 
 /*
- * Undoing a TREE entry, copying one shared node, or giving up a base: as many changes as it
- * has pointers, and one for the node itself; of a base that is taken over, what it says that
- * the node does not goes, which is no more.
+ * Undoing a TREE entry, copying one shared node, or giving up a base: of a base that is taken
+ * over goes what it says that the node does not, which is no more.
  */
 static uint64_t one_node(const struct cdx_super *super, const struct cdx_record *record)
 {
-	return count_changes(super, record, extent_pointers(super) + 1) +
-	       spill(super, record, extent_pointers(super) + 1) + extent_levels(super) + change_of(&record->fs);
+	return count_changes(super, record, extent_pointers(super)) +
+	       spill(super, record, extent_pointers(super)) + extent_levels(super) + change_of(&record->fs);
 }
 
 uint64_t cdx_bound_removal(const struct cdx_super *super, const struct cdx_record *record)

@@ -255,3 +255,35 @@ TEST("R22: a bad page that is free again is stored to through the file, which he
 	rig_check(scene.fs->path);
 	cowdax_close(scene.fs);
 }
+
+TEST("R1: where neither copy of a commit slot can be read nobody takes the other for the newest commit")
+{
+	struct cowdax *fs = rig_new(4 * MIB, 0, 0), *again = NULL;
+	struct cowdax_open_options options = {0};
+	struct cowdax_error error;
+	uint64_t inode = rig_create(fs, "/a");
+	int newest;
+
+	CHECK_EQUAL(cowdax_catch_faults(), 0);
+	rig_write(fs, inode, 0, 100, 'a');
+	newest = (int)(fs->txn.committed.transaction & 1);
+	poison_page(cdx_slot_offset(&fs->super, newest, false));
+	poison_page(cdx_slot_offset(&fs->super, newest, true));
+	CHECK_EQUAL(cowdax_open(fs->path, &options, &again, &error), 0);
+	CHECK_EQUAL(cowdax_lookup(again, "/a", &inode, &error), -EIO);
+	CHECK_EQUAL(cowdax_create(again, "/b", 0644, &inode, &error), -EIO);
+	cowdax_close(again);
+	/* One of the two is enough. */
+	poison_heal();
+	poison_page(cdx_slot_offset(&fs->super, newest, false));
+	again = rig_again(fs);
+	rig_expect(again, inode, 0, 100, 'a');
+	cowdax_close(again);
+	poison_heal();
+	again = rig_again(fs);
+	rig_expect(again, inode, 0, 100, 'a');
+	rig_create(again, "/b");
+	cowdax_close(again);
+	rig_check(fs->path);
+	cowdax_close(fs);
+}
