@@ -330,7 +330,7 @@ size_t cdx_record_encode(const struct cdx_record *record, const struct cdx_super
 
 int cdx_slots_read(const struct cdx_pmem *pm, const struct cdx_super *super, struct cdx_slots *slots)
 {
-	int ret, failed = 0;
+	int ret, failed = 0, unseen = 0;
 
 	for (int parity = 0; parity < 2; parity++) {
 		int unread = 0;
@@ -348,8 +348,10 @@ int cdx_slots_read(const struct cdx_pmem *pm, const struct cdx_super *super, str
 		}
 		/* It may hold the newest commit, and who took the other for that would overwrite it. */
 		if (unread == 2)
-			return failed;
+			unseen = failed;
 	}
+	if (unseen)
+		return unseen;
 	/* Nobody builds on mirrors where the head has become another filesystem's (FORMAT 2). */
 	if (!slots->valid[0][0] && !slots->valid[1][0] &&
 	    (cdx_slot_foreign(super, &slots->copy[0][0].commit) ||
