@@ -123,7 +123,7 @@ int cdx_check_hidden(struct cdx_check *ck)
 		ck->summary.borrowing_nodes += ck->trees->seen.nodes[i].based;
 	if (!ck->summary.borrowing_nodes)
 		return 0;
-	pass.met = calloc(ck->trees->seen.count, 1);
+	pass.met = calloc(ck->trees->seen.count + 1, 1);
 	if (!pass.met)
 		return -ENOMEM;
 	for (size_t i = 0; i < ck->trees->seen.count && !ret; i++) {
