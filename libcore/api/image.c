@@ -612,13 +612,10 @@ static int change_explicitly(struct cowdax *fs, cdx_image_op *op, void *args, st
 
 /* In a transaction of its own; when space runs out, in another, once room has been made. */
 static int change_roomily(struct cowdax *fs, cdx_image_op *op, void *args, struct cowdax_result *result,
-			  struct cowdax_error *error)
+			  const struct cowdax_result *before, struct cowdax_error *error)
 {
-	struct cowdax_result before = {0};
 	int ret;
 
-	if (result)
-		before = *result;
 	fs->held_back = false;
 	ret = when_free(fs, op, args, result, error);
 	if (ret != -ENOSPC)
@@ -627,7 +624,7 @@ static int change_roomily(struct cowdax *fs, cdx_image_op *op, void *args, struc
 	if (ret)
 		return ret;
 	if (result) {
-		*result = before;
+		*result = *before;
 		if (result->step)
 			result->step(result->step_arg, NULL);
 	}
@@ -650,7 +647,7 @@ int cdx_image_change(struct cowdax *fs, cdx_image_op *op, void *args, struct cow
 	if (!ret && fs->explicit_txn)
 		ret = change_explicitly(fs, op, args, error);
 	else if (!ret)
-		ret = change_roomily(fs, op, args, result, error);
+		ret = change_roomily(fs, op, args, result, &before, error);
 	if (result && ret)
 		*result = before;
 	else if (result)
@@ -666,9 +663,7 @@ int cdx_image_look(struct cowdax *fs, cdx_image_op *op, void *args, const char *
 
 	cdx_image_enter(fs, error);
 	ret = cdx_image_usable(fs, error);
-	if (ret)
-		return ret;
-	if (own_view)
+	if (!ret && own_view)
 		ret = cdx_txn_view(&fs->txn, error);
 	if (!ret)
 		ret = op(fs, args, error);

@@ -28,37 +28,28 @@ static int note_extents(struct cdx_check *ck, struct pass *pass, const struct cd
 	return ret;
 }
 
-struct inner_item {			/* FORMAT 6.2, of an extent tree */
-	le64 file_block;
-	struct cdx_disk_child child;
-};
-
 /* As deep as the node's level. */
 static int note_node(struct cdx_check *ck, struct pass *pass, uint64_t grain, unsigned int level)
 {
 	uint32_t index = cdx_seen_find(ck, grain);
-	const struct inner_item *item;
-	struct cdx_disk_node *disk;
+	const struct cdx_extent_child *children;
+	const struct cdx_seen *seen;
+	const void *items;
 	unsigned int count;
 	int ret = 0;
 
 	if (index == CDX_NONE || pass->met[index])
 		return 0;
 	pass->met[index] = 1;
-	if (ck->trees->seen.nodes[index].state != CDX_SEEN_WALKED ||
-	    ck->trees->seen.nodes[index].level != level)
+	seen = &ck->trees->seen.nodes[index];
+	if (seen->state != CDX_SEEN_WALKED || seen->kind != CDX_KIND_EXTENT || seen->level != level)
 		return 0;
-	disk = (struct cdx_disk_node *)cdx_check_node_buffer(ck, CDX_KIND_EXTENT, (uint8_t)level);
-	if (!cdx_check_read_grain(ck, grain, disk))
-		return 0;
-	count = get16(disk->count);
-	item = (const struct inner_item *)(disk + 1);
-	if (count * sizeof(*item) > ck->super.node_size - sizeof(*disk))
-		return 0;
+	items = cdx_check_read_again(ck, seen, &count);
 	if (!level)
-		return note_extents(ck, pass, (const struct cdx_disk_extent *)(disk + 1), count);
-	for (; count && !ret; count--, item++)
-		ret = note_node(ck, pass, get64(item->child.address), level - 1);
+		return note_extents(ck, pass, items, count);
+	children = items;
+	for (unsigned int i = 0; i < count && !ret; i++)
+		ret = note_node(ck, pass, get64(children[i].child.address), level - 1);
 	return ret;
 }
 
@@ -73,14 +64,13 @@ static int note_file(struct cdx_check *ck, struct pass *pass, const struct cdx_f
 
 static int note_files(struct cdx_check *ck, struct pass *pass, const struct cdx_seen *leaf)
 {
-	unsigned char *bytes = cdx_check_node_buffer(ck, CDX_KIND_FS, 0);
+	const unsigned char *bytes = cdx_check_node_buffer(ck, CDX_KIND_FS, 0);
 	size_t offset = sizeof(struct cdx_disk_node);
 	unsigned int count;
 	int ret = 0;
 
-	if (!cdx_check_read_grain(ck, leaf->grain, bytes))
-		return 0;
-	for (count = get16(((struct cdx_disk_node *)bytes)->count); count && !ret; count--) {
+	cdx_check_read_again(ck, leaf, &count);
+	for (; count && !ret; count--) {
 		const struct cdx_disk_fs_item *item = cdx_check_next_item(ck, bytes, &offset);
 		struct cdx_file_extents file;
 

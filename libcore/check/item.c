@@ -75,3 +75,17 @@ uint64_t cdx_check_owner_inode(struct cdx_check *ck, uint32_t owner, uint64_t gr
 		return 0;
 	return inline_owner(ck, ck->trees->buffers, grain >> ck->super.grains_per_block_shift);
 }
+
+const void *cdx_check_read_again(struct cdx_check *ck, const struct cdx_seen *seen, unsigned int *count)
+{
+	unsigned char *bytes = cdx_check_node_buffer(ck, seen->kind, seen->level);
+	const struct cdx_disk_node *disk = (const void *)bytes;
+	size_t room = (ck->super.node_size - sizeof(*disk)) / sizeof(struct cdx_extent_child);
+
+	*count = 0;
+	if (cdx_check_read_grain(ck, seen->grain, bytes))
+		*count = get16(disk->count);
+	if (seen->kind == CDX_KIND_EXTENT && *count > room)
+		*count = (unsigned int)room;
+	return disk + 1;
+}

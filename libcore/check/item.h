@@ -5,6 +5,18 @@
 
 #include "check/extent.h"
 
+struct cdx_extent_child {		/* FORMAT 6.2, of an extent tree */
+	le64 file_block;
+	struct cdx_disk_child child;
+};
+static_assert(sizeof(struct cdx_extent_child) == sizeof(struct cdx_disk_extent), "FORMAT 6.2, 8");
+
+/*
+ * The items of a node judged before; what it says of itself now is believed as far as it fits
+ * in there: *count of an extent tree's items, 0 where it cannot be read.
+ */
+const void *cdx_check_read_again(struct cdx_check *ck, const struct cdx_seen *seen, unsigned int *count);
+
 /* The item at *@offset of a leaf judged before, or NULL if it does not fit; moves *@offset on. */
 const struct cdx_disk_fs_item *cdx_check_next_item(struct cdx_check *ck, const unsigned char *bytes,
 						   size_t *offset);

@@ -15,12 +15,6 @@
 /* A million clones of a file may have a million bad blocks: past this, a file's first will do. */
 #define MAX_STEPS (UINT32_C(1) << 22)
 
-struct inner_item {			/* FORMAT 6.2, of an extent tree */
-	le64 file_block;
-	struct cdx_disk_child child;
-};
-static_assert(sizeof(struct inner_item) == sizeof(struct cdx_disk_extent), "FORMAT 6.2, 8");
-
 enum mark {
 	LOSSY = 1,			/* it, or something below it, cannot be read */
 	OWNED = 2,			/* lost, and reported of a file */
@@ -33,23 +27,7 @@ struct pass {
 	struct cdx_bad_runs loss;	/* of the file at hand, in any order */
 };
 
-/* ---- reading nodes again ------------------------------------------------------------ */
-
-/* A node judged before; what it says of itself now is believed as far as it fits in there. */
-static const void *read_again(struct cdx_check *ck, const struct cdx_seen *seen,
-			      unsigned int *count)
-{
-	unsigned char *bytes = cdx_check_node_buffer(ck, seen->kind, seen->level);
-	const struct cdx_disk_node *disk = (const void *)bytes;
-	size_t room = (ck->super.node_size - sizeof(*disk)) / sizeof(struct inner_item);
-
-	*count = 0;
-	if (cdx_check_read_grain(ck, seen->grain, bytes))
-		*count = get16(disk->count);
-	if (seen->kind == CDX_KIND_EXTENT && *count > room)
-		*count = (unsigned int)room;
-	return disk + 1;
-}
+/* ---- what leads to what ------------------------------------------------------------- */
 
 /* The node one level down that @item leads to, if something is lost there; else CDX_NONE. */
 static uint32_t lossy_child(struct cdx_check *ck, const struct pass *pass,
@@ -111,9 +89,9 @@ static bool leads_to_loss(struct cdx_check *ck, const struct pass *pass,
 			  const struct cdx_seen *seen)
 {
 	unsigned int count;
-	const void *items = read_again(ck, seen, &count);
+	const void *items = cdx_check_read_again(ck, seen, &count);
 	const struct cdx_disk_extent *extents = items;
-	const struct inner_item *inner = items;
+	const struct cdx_extent_child *inner = items;
 
 	for (unsigned int i = 0; i < count; i++) {
 		if (seen->level == 0 && extent_lossy(ck, pass->bad, &extents[i]))
@@ -175,7 +153,7 @@ static int lose_data(struct cdx_check *ck, struct pass *pass,
 static int lose_below(struct cdx_check *ck, struct pass *pass, uint32_t index)
 {
 	const struct cdx_seen *seen = &ck->trees->seen.nodes[index];
-	const struct inner_item *inner;
+	const struct cdx_extent_child *inner;
 	const void *items;
 	unsigned int count;
 	int ret = 0;
@@ -185,7 +163,7 @@ static int lose_below(struct cdx_check *ck, struct pass *pass, uint32_t index)
 		pass->marks[index] |= OWNED;
 		return cdx_bad_runs_add(&pass->loss, seen->grain, seen->grain + 1);
 	}
-	items = read_again(ck, seen, &count);
+	items = cdx_check_read_again(ck, seen, &count);
 	inner = items;
 	for (unsigned int i = 0; i < count && !ret && !enough(pass); i++) {
 		uint32_t child;
@@ -259,7 +237,7 @@ static int leaf_losses(struct cdx_check *ck, struct pass *pass,
 	unsigned int count;
 	int ret = 0;
 
-	read_again(ck, seen, &count);
+	cdx_check_read_again(ck, seen, &count);
 	for (; count && !ret; count--) {
 		const struct cdx_disk_fs_item *item = cdx_check_next_item(ck, bytes, &offset);
 		struct cdx_file_extents file;

@@ -143,25 +143,25 @@ static bool concerns_unwritten(const struct patch *patch, const struct cdx_path 
 	return unwritten;
 }
 
-/* Drop what the leaf has in [from, to) of one extent, but for what it borrows. */
+/* Drop what @leaf borrows of an extent's [from, to), or what it does not. */
 static int drop_part(struct cdx_tree *tree, struct cdx_node *leaf, const struct cdx_extent *extent, uint64_t from,
-		     uint64_t to)
+		     uint64_t to, bool borrowed)
 {
 	struct cdx_disk_extent disk;
 	struct cdx_extent part;
 	int ret = 0;
 
 	cdx_extent_encode(extent, &disk);
-	for (; from < to && !ret; from += part.count) {
+	for (; from < to && ret >= 0; from += part.count) {
 		uint64_t run;
-		int borrowed = cdx_extent_borrowed(tree->nodes, leaf, &disk, from, &run);
 
+		ret = cdx_extent_borrowed(tree->nodes, leaf, &disk, from, &run);
 		part = cdx_extent_tail(extent, from);
 		part.count = to - from < run ? to - from : run;
-		ret = borrowed ? borrowed : cdx_extent_drop(tree->owner, &part);
-		ret = ret > 0 ? 0 : ret;
+		if (ret == borrowed)
+			ret = cdx_extent_drop(tree->owner, &part);
 	}
-	return ret;
+	return ret < 0 ? ret : 0;
 }
 
 /* All that gives way to @new. */
@@ -176,26 +176,7 @@ static int drop_patched(struct cdx_tree *tree, const struct cdx_path *path, cons
 		uint64_t to = cdx_extent_end(&extent) < cdx_extent_end(new) ? cdx_extent_end(&extent) : cdx_extent_end(new);
 
 		if (from < to)
-			ret = drop_part(tree, path->node[0], &extent, from, to);
-	}
-	return ret;
-}
-
-/* What of @new the leaf turns out to borrow, the same blocks having come back: not a pointer. */
-static int drop_borrowed(struct cdx_tree *tree, struct cdx_node *leaf, const struct cdx_extent *new)
-{
-	struct cdx_disk_extent disk;
-	struct cdx_extent part;
-	int ret = 0;
-
-	cdx_extent_encode(new, &disk);
-	for (uint64_t from = new->file_block; leaf->base && from < cdx_extent_end(new) && !ret; from += part.count) {
-		uint64_t run;
-		int borrowed = cdx_extent_borrowed(tree->nodes, leaf, &disk, from, &run);
-
-		part = cdx_extent_tail(new, from);
-		part.count = part.count < run ? part.count : run;
-		ret = borrowed > 0 ? cdx_extent_drop(tree->owner, &part) : borrowed;
+			ret = drop_part(tree, path->node[0], &extent, from, to, false);
 	}
 	return ret;
 }
@@ -225,36 +206,6 @@ static int apply_patch(struct cdx_tree *tree, struct cdx_path *path, const struc
 	return patch->n == patch->gone ? 0 : cdx_path_repair(path, tree);
 }
 
-struct apart {
-	unsigned int own, borrowed;
-};
-
-static int count_apart(void *arg, const struct cdx_pointer *piece, bool both)
-{
-	struct apart *apart = arg;
-
-	(void)piece;
-	apart->own += !both;
-	apart->borrowed += both;
-	return 0;
-}
-
-/* Whether the leaf has grown apart from its base, or borrows nothing any more: 1, 0, -errno. */
-static int has_grown_apart(struct cdx_tree *tree, struct cdx_node *leaf)
-{
-	struct apart apart = {0};
-	struct cdx_node *base;
-	int ret;
-
-	ret = cdx_base_get(tree->nodes, leaf, &base);
-	if (ret)
-		return ret;
-	ret = cdx_node_pieces(tree->nodes, leaf, base, count_apart, &apart);
-	cdx_node_put(tree->nodes, base);
-	leaf->own = (uint16_t)apart.own;
-	return ret ? ret : apart.own >= CDX_MOST_OWN_EXTENTS || !apart.borrowed;
-}
-
 /*
  * After a change of a leaf that borrows.  It may never be changed again, or many times in this
  * transaction, in which it is not shadowed anew: so it is now that it gives its base up, and
@@ -263,6 +214,7 @@ static int has_grown_apart(struct cdx_tree *tree, struct cdx_node *leaf)
 static int settle_apart(struct cdx_tree *tree, struct cdx_path *path)
 {
 	struct cdx_node *leaf = path->node[0];
+	struct cdx_apart apart;
 	int ret;
 
 	if (!leaf->base)
@@ -270,14 +222,13 @@ static int settle_apart(struct cdx_tree *tree, struct cdx_path *path)
 	leaf->own++;
 	if (leaf->own < CDX_MOST_OWN_EXTENTS && cdx_node_count(leaf) > CDX_MOST_OWN_EXTENTS)
 		return 0;
-	ret = has_grown_apart(tree, leaf);
-	if (ret <= 0)
+	ret = cdx_node_apart(tree->nodes, leaf, &apart);
+	if (ret)
 		return ret;
-	ret = 0;
-	for (int level = 0; level <= path->top && !ret; level++)
-		if (path->node[level]->base)
-			ret = tree->ops->settle(tree, path->node[level]);
-	return ret;
+	leaf->own = (uint16_t)apart.own;
+	if (apart.own < CDX_MOST_OWN_EXTENTS && apart.borrowed)
+		return 0;
+	return cdx_path_settle(path, tree, 0);
 }
 
 int cdx_extent_patch(struct cdx_tree *tree, const struct cdx_extent *new, bool drop)
@@ -299,8 +250,9 @@ int cdx_extent_patch(struct cdx_tree *tree, const struct cdx_extent *new, bool d
 	if (drop && new->unwritten)
 		cdx_promise_add(tree->owner, new->count, 1);
 	ret = drop ? drop_patched(tree, &path, &patch, new) : 0;
-	if (!ret && drop)
-		ret = drop_borrowed(tree, path.node[0], new);
+	/* The same blocks may have come back to where the base has them: no pointer then. */
+	if (!ret && drop && path.node[0]->base)
+		ret = drop_part(tree, path.node[0], new, new->file_block, cdx_extent_end(new), true);
 	if (!ret)
 		ret = apply_patch(tree, &path, &patch);
 	if (!ret)

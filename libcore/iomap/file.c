@@ -88,6 +88,14 @@ static int write_turn(struct cdx_iter *it, const unsigned char *bytes, unsigned 
 	return ret;
 }
 
+/* The file has what was written there, and reaches as far. */
+static void note_written(const struct cdx_txn *txn, struct cdx_inode *inode, uint64_t offset, uint64_t length)
+{
+	if (length && offset + length > inode->size)
+		inode->size = offset + length;
+	cdx_inode_modified(txn, inode);
+}
+
 int cdx_file_write(struct cdx_txn *txn, struct cdx_inode *inode, const void *bytes, uint64_t length,
 		   uint64_t offset, void *scratch, struct cowdax_result *result)
 {
@@ -102,9 +110,7 @@ int cdx_file_write(struct cdx_txn *txn, struct cdx_inode *inode, const void *byt
 	}
 	if (ret)
 		return ret;
-	if (length && offset + length > inode->size)
-		inode->size = offset + length;
-	cdx_inode_modified(txn, inode);
+	note_written(txn, inode, offset, length);
 	return 0;
 }
 
@@ -216,9 +222,7 @@ int cdx_file_write_hole(struct cdx_txn *txn, struct cdx_inode *inode, uint64_t l
 
 	if (ret)
 		return ret;
-	if (length && offset + length > inode->size)
-		inode->size = offset + length;
-	cdx_inode_modified(txn, inode);
+	note_written(txn, inode, offset, length);
 	return 0;
 }
 

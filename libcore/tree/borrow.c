@@ -147,6 +147,29 @@ int cdx_node_pieces(const struct cdx_nodes *nodes, struct cdx_node *node, struct
 
 /* ---- counting ----------------------------------------------------------------------------- */
 
+static int count_apart(void *arg, const struct cdx_pointer *piece, bool both)
+{
+	struct cdx_apart *apart = arg;
+
+	(void)piece;
+	apart->own += !both;
+	apart->borrowed += both;
+	return 0;
+}
+
+int cdx_node_apart(struct cdx_nodes *nodes, struct cdx_node *node, struct cdx_apart *apart)
+{
+	struct cdx_node *base;
+	int ret = cdx_base_get(nodes, node, &base);
+
+	if (ret)
+		return ret;
+	*apart = (struct cdx_apart){0};
+	ret = cdx_node_pieces(nodes, node, base, count_apart, apart);
+	cdx_node_put(nodes, base);
+	return ret;
+}
+
 struct counted {
 	cdx_pointer_fn *fn;
 	void *arg;

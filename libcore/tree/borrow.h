@@ -25,6 +25,10 @@ typedef int cdx_piece_fn(void *arg, const struct cdx_pointer *piece, bool both);
 int cdx_node_pieces(const struct cdx_nodes *nodes, struct cdx_node *node, struct cdx_node *other,
 		    cdx_piece_fn *fn, void *arg);
 
+/* How many pieces a node that has a base has of its own, and how many it borrows. */
+struct cdx_apart { unsigned int own, borrowed; };
+int cdx_node_apart(struct cdx_nodes *nodes, struct cdx_node *node, struct cdx_apart *apart);
+
 /* Call @fn for each pointer of @node that is counted: those that it does not borrow, and its base. */
 int cdx_node_counted(struct cdx_nodes *nodes, struct cdx_node *node, cdx_pointer_fn *fn, void *arg);
 

@@ -215,15 +215,11 @@ int cdx_tree_child(struct cdx_tree *tree, struct cdx_node *parent, unsigned int 
 
 /* ---- changing ----------------------------------------------------------------------- */
 
-/*
- * Where a node has given up its base, those above it do: what an inner base hides stays
- * within what the nodes below differ from theirs.
- */
-static int settle_above(struct cdx_tree *tree, const struct cdx_path *path)
+int cdx_path_settle(const struct cdx_path *path, struct cdx_tree *tree, int level)
 {
 	int ret = 0;
 
-	for (int level = 1; tree->settled && level <= path->top && !ret; level++)
+	for (; level <= path->top && !ret; level++)
 		if (path->node[level]->base)
 			ret = tree->ops->settle(tree, path->node[level]);
 	return ret;
@@ -244,7 +240,7 @@ int cdx_path_seek(struct cdx_path *path, struct cdx_tree *tree, const struct cdx
 	for (int level = path->top;; level--) {
 		path->index[level] = cdx_node_search(path->node[level], key);
 		if (!level)
-			return settle_above(tree, path);
+			return tree->settled ? cdx_path_settle(path, tree, 1) : 0;
 		if (path->index[level] < 0)
 			path->index[level] = 0;
 		ret = cdx_tree_child(tree, path->node[level], (unsigned int)path->index[level],

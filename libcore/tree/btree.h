@@ -113,6 +113,11 @@ struct cdx_path {
 };
 int cdx_path_seek(struct cdx_path *path, struct cdx_tree *tree, const struct cdx_key *key);
 int cdx_path_repair(struct cdx_path *path, struct cdx_tree *tree);
+/*
+ * The path's nodes from @level on give up their bases.  Where a node has, those above it do:
+ * what an inner base hides stays within what the nodes below differ from theirs.
+ */
+int cdx_path_settle(const struct cdx_path *path, struct cdx_tree *tree, int level);
 
 /* The child at @index, read-only and pinned, checked against the parent's items and @upper (R20). */
 int cdx_tree_get_child(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,

@@ -72,15 +72,6 @@ static int count_of(struct cdx_txn *txn, uint64_t address, uint64_t *references)
 
 /* ---- bases ------------------------------------------------------------------------------- */
 
-static int count_own(void *arg, const struct cdx_pointer *piece, bool both)
-{
-	unsigned int *own = arg;
-
-	(void)piece;
-	*own += !both;
-	return 0;
-}
-
 static int share_borrowed(void *arg, const struct cdx_pointer *piece, bool both)
 {
 	return both ? share_pointer(arg, piece) : 0;
@@ -142,21 +133,19 @@ static int based(struct cdx_tree *tree, const struct cdx_node *node)
 /* Whether a node had better give up its base: 1, 0, -errno. */
 static int outgrown(struct cdx_txn *txn, struct cdx_node *node)
 {
-	unsigned int own = 0, most = node->disk.level ? CDX_MOST_OWN_CHILDREN : CDX_MOST_OWN_EXTENTS;
-	struct cdx_node *base;
+	unsigned int most = node->disk.level ? CDX_MOST_OWN_CHILDREN : CDX_MOST_OWN_EXTENTS;
+	struct cdx_apart apart;
 	uint64_t references;
 	int ret;
 
 	ret = count_of(txn, node->base, &references);
 	if (ret || references == 1)
 		return ret ? ret : 1;
-	ret = cdx_base_get(&txn->nodes, node, &base);
+	ret = cdx_node_apart(&txn->nodes, node, &apart);
 	if (ret)
 		return ret;
-	ret = cdx_node_pieces(&txn->nodes, node, base, count_own, &own);
-	cdx_node_put(&txn->nodes, base);
-	node->own = (uint16_t)own;
-	return ret ? ret : own >= most;
+	node->own = (uint16_t)apart.own;
+	return apart.own >= most;
 }
 
 /* The copy of a node that nobody else has takes its place, and its base, if that is still worth having. */

@@ -402,7 +402,8 @@ static struct cdx_ref make_lattice(struct cdx_txn *txn, int levels)
 	return below;
 }
 
-TEST("R20: a tree in limbo with 10^15 paths and 16 nodes is summed up by its nodes")
+/* An image in whose limbo such a tree is. */
+static struct cowdax *with_lattice(void)
 {
 	struct cowdax *fs = rig_new(16 * MIB, 0, 512);
 	struct cdx_txn *txn = rig_begin(fs);
@@ -414,6 +415,13 @@ TEST("R20: a tree in limbo with 10^15 paths and 16 nodes is summed up by its nod
 
 	CHECK_EQUAL(cdx_limbo_list_add(&txn->record.list, &entry), 0);
 	rig_commit(fs);
+	return fs;
+}
+
+TEST("R20: a tree in limbo with 10^15 paths and 16 nodes is summed up by its nodes")
+{
+	struct cowdax *fs = with_lattice();
+
 	alarm(60);
 	CHECK(info_of(fs).limbo_blocks < 16);
 	alarm(0);
@@ -428,16 +436,8 @@ static int count_tree(void *arg, const struct cdx_limbo_entry *entry)
 
 TEST("R20: what takes such a tree apart meets the damage at once, and writers go on")
 {
-	struct cowdax *fs = rig_new(16 * MIB, 0, 512);
-	struct cdx_txn *txn = rig_begin(fs);
-	struct cdx_ref top = make_lattice(txn, CDX_LEVELS);
-	struct cdx_limbo_entry entry = {
-		.transaction = txn->record.transaction, .address = top.address, .count = 1, .crc = top.crc,
-		.type = CDX_LIMBO_TREE, .kind = CDX_KIND_EXTENT, .level = top.level,
-	};
+	struct cowdax *fs = with_lattice();
 
-	CHECK_EQUAL(cdx_limbo_list_add(&txn->record.list, &entry), 0);
-	rig_commit(fs);
 	cowdax_close(fs);
 	for (int i = 0; i < 100; i++) {
 		uint64_t trees = 0;
