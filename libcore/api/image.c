@@ -338,22 +338,36 @@ static int start_roomy(struct cowdax *fs, struct cowdax_error *error)
 	return ret && ret != -ENOSPC ? ret : start(fs, error);
 }
 
+/*
+ * Inside, nothing can be waited for (R12).  While nobody has anything staged no range is in
+ * the way, and nobody stages while the commit lock is held; else all ranges come first.
+ */
+static int start_in_ranges(struct cowdax *fs, struct cowdax_error *error)
+{
+	int ret = start_roomy(fs, error);
+
+	if (ret || !fs->txn.record.staging.address)
+		return ret;
+	cdx_txn_abort(&fs->txn);
+	ret = lock_range(fs, CDX_RANGE_ALL, 0, 0, error);
+	if (ret)
+		return ret;
+	ret = start_roomy(fs, error);
+	if (ret)
+		cdx_range_unlock(&fs->device, &fs->range);
+	return ret;
+}
+
 static int begin(struct cowdax *fs, struct cowdax_error *error)
 {
 	int ret = cdx_image_usable(fs, error);
 
 	if (ret)
 		return ret;
-	/* Nothing can be waited for once the commit lock is held (R12). */
-	ret = lock_range(fs, CDX_RANGE_ALL, 0, 0, error);
+	fs->held_back = false;
+	ret = start_in_ranges(fs, error);
 	if (ret)
 		return ret;
-	fs->held_back = false;
-	ret = start_roomy(fs, error);
-	if (ret) {
-		cdx_range_unlock(&fs->device, &fs->range);
-		return ret;
-	}
 	if (fs->txn.drain == CDX_DRAIN_DUE)
 		fs->txn.drain = CDX_DRAIN_LATER;
 	fs->explicit_txn = true;

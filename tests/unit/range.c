@@ -171,23 +171,66 @@ TEST("a change of what a long write has locked is kept out, one beside it is not
 	cowdax_close(fs);
 }
 
-TEST("R12: a transaction of many operations holds all ranges, so that it never waits for one")
+/* Whether a transaction of @fs holds every range; it ends with an abort or a commit. */
+static void expect_all_ranges(struct cowdax *fs, struct cowdax *other, uint64_t inode, bool held, bool commit)
 {
-	struct cowdax *fs = rig_new(16 * MIB, 0, 0), *other = rig_again(fs);
-	uint64_t a = rig_create(fs, "/a");
+	int expected = held ? -EAGAIN : 0;
+	struct cdx_device *device = &other->device;
 	struct cdx_range range = {0};
 	struct cowdax_error error;
 
 	CHECK_EQUAL(cowdax_begin(fs, &error), 0);
-	CHECK_EQUAL(cdx_range_lock(&other->device, &range, a, 0, 1, false), -EAGAIN);
-	CHECK_EQUAL(cdx_range_lock(&other->device, &range, 999, 0, 1, false), -EAGAIN);
-	rig_write(fs, a, 0, 5000, 'a');
-	CHECK_EQUAL(cowdax_commit(fs, &error), 0);
-	CHECK_EQUAL(cdx_range_lock(&other->device, &range, a, 0, 1, false), 0);
-	cdx_range_unlock(&other->device, &range);
-	CHECK_EQUAL(cowdax_begin(fs, &error), 0);
-	cowdax_abort(fs);
-	CHECK_EQUAL(cdx_range_lock(&other->device, &range, a, 0, 1, false), 0);
+	CHECK_EQUAL(cdx_range_lock(device, &range, inode, 0, 1, false), expected);
+	cdx_range_unlock(device, &range);
+	CHECK_EQUAL(cdx_range_lock(device, &range, 999, 0, 1, false), expected);
+	cdx_range_unlock(device, &range);
+	rig_write(fs, inode, 0, 5000, 'a');
+	if (commit)
+		CHECK_EQUAL(cowdax_commit(fs, &error), 0);
+	else
+		cowdax_abort(fs);
+	CHECK_EQUAL(cdx_range_busy(device, CDX_RANGE_ALL, 0, 0), 0);
+}
+
+TEST("R12: a transaction of many operations holds all ranges while anything is staged, so that it never waits for one")
+{
+	struct cowdax *fs = rig_new(16 * MIB, 0, 0), *other = rig_again(fs);
+	uint64_t a = rig_create(fs, "/a");
+	struct cowdax_error error;
+
+	for (int commit = 0; commit < 2; commit++) {
+		/* Who has staged nothing yet cannot before the transaction ends. */
+		expect_all_ranges(fs, other, a, false, commit);
+		CHECK_EQUAL(cdx_stage_open(&other->stage, &other->txn, 0, 10 * 4096, other->scratch, &error), 0);
+		CHECK_EQUAL(cdx_stage_append(&other->stage, "x", 1, &error), 0);
+		expect_all_ranges(fs, other, a, true, commit);
+		cdx_stage_close(&other->stage);
+		CHECK_EQUAL(cowdax_fallocate(other, a, COWDAX_FALLOCATE_PUNCH, 0, 4096, true, NULL, &error), 0);
+	}
+	rig_check(fs->path);
+	cowdax_close(other);
+	cowdax_close(fs);
+}
+
+TEST("R12: a transaction waits for a long write's range before it starts, or hears that it is held")
+{
+	struct cowdax *fs = rig_new(16 * MIB, 0, 0), *other = rig_open(fs->path, COWDAX_NO_WAIT);
+	uint64_t a = rig_create(fs, "/a");
+	struct cdx_range range = {0};
+	struct cowdax_error error;
+
+	CHECK_EQUAL(cdx_range_lock(&fs->device, &range, a, 0, 10, false), 0);
+	CHECK_EQUAL(cowdax_begin(other, &error), 0);
+	cowdax_abort(other);
+	CHECK_EQUAL(cdx_stage_open(&fs->stage, &fs->txn, 0, 10 * 4096, fs->scratch, &error), 0);
+	CHECK_EQUAL(cdx_stage_append(&fs->stage, "x", 1, &error), 0);
+	CHECK_EQUAL(cowdax_begin(other, &error), -EAGAIN);
+	/* And has let go of all: others are not kept out by it. */
+	CHECK_EQUAL(cowdax_write(fs, a, "b", 1, 20 * 4096, NULL, &error), 0);
+	cdx_range_unlock(&fs->device, &range);
+	CHECK_EQUAL(cowdax_begin(other, &error), 0);
+	cowdax_abort(other);
+	cdx_stage_close(&fs->stage);
 	cowdax_close(other);
 	cowdax_close(fs);
 }
