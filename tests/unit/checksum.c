@@ -49,6 +49,9 @@ TEST("CRC32C is the same with and without the processor's instruction")
 
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		bytes[i] = (unsigned char)unit_random(&seed);
+	for (size_t length = 0; length < 1200; length++)
+		CHECK_EQUAL((uint32_t)~update_portable(~7U, bytes + length % 9, length),
+			    cdx_crc32c(7, bytes + length % 9, length));
 	for (int i = 0; i < 200; i++) {
 		size_t start = unit_below(&seed, 64), length = unit_below(&seed, sizeof(bytes) - 64);
 		uint32_t before = (uint32_t)unit_random(&seed);
