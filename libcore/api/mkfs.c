@@ -8,6 +8,7 @@
 
 #include "api/find.h"
 #include "api/image.h"
+#include "txn/settle.h"
 
 #define MIN_BLOCKS 64
 
@@ -219,6 +220,8 @@ static int format(struct cdx_device *device, const struct cdx_super *super, cons
 		ret = cdx_dir_make_root(&txn, &options->time, options->uid, options->gid);
 	if (!ret)
 		ret = cdx_txn_commit(&txn, error);
+	if (!ret)
+		ret = cdx_settle_fence(&txn);
 	if (!ret)
 		ret = write_super(&device->pm, super, super->size - CDX_SUPER_SIZE);
 	if (!ret)

@@ -12,10 +12,27 @@ static void put_slot(struct cdx_txn *txn, const union cdx_slot *slot, bool mirro
 		      get32(slot->commit.length));
 }
 
-int cdx_slot_store(struct cdx_txn *txn, const union cdx_slot *slot, bool mirror)
+int cdx_settle_fence(struct cdx_txn *txn)
 {
-	put_slot(txn, slot, mirror);
-	return cdx_pmem_fence(&txn->device->pm);
+	int ret = cdx_pmem_fence(&txn->device->pm);
+
+	if (ret && txn->mirror_due)
+		txn->seen = CDX_SEEN_SLOT;
+	txn->mirror_due = false;
+	return ret;
+}
+
+int cdx_slot_store(struct cdx_txn *txn, const union cdx_slot *slot)
+{
+	put_slot(txn, slot, false);
+	return cdx_settle_fence(txn);
+}
+
+int cdx_slot_store_mirror(struct cdx_txn *txn, const union cdx_slot *slot)
+{
+	put_slot(txn, slot, true);
+	txn->mirror_due = true;
+	return cdx_pmem_take_fault(&txn->device->pm);
 }
 
 /*
@@ -30,7 +47,7 @@ static int settle_slots(struct cdx_txn *txn, const struct cdx_slots *slots)
 	const union cdx_slot *old = &slots->copy[other][0], *mirror = &slots->copy[other][1];
 	int ret;
 
-	ret = cdx_slot_store(txn, newest, false);
+	ret = cdx_slot_store(txn, newest);
 	if (ret)
 		return ret;
 	put_slot(txn, newest, true);

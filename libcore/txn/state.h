@@ -30,7 +30,7 @@ enum cdx_phase {
 enum cdx_seen {
 	CDX_SEEN_NOTHING,	/* nowhere: no slot has been read yet, or what was read is damaged */
 	CDX_SEEN_SLOT,		/* a slot: visible, and maybe not durable (R1) */
-	CDX_SEEN_OWN,		/* this handle, which has fenced it and its mirror */
+	CDX_SEEN_OWN,		/* this handle, which has fenced it and stored its mirror */
 };
 
 /* And what `record` is. */
@@ -65,6 +65,7 @@ struct cdx_txn {
 	enum cdx_phase phase;
 	enum cdx_seen seen;
 	enum cdx_working working;
+	bool mirror_due;		/* the mirror of what this handle committed waits for a fence */
 	enum cdx_drain drain;
 	enum cdx_claim claim;
 	struct { uint64_t grains; uint32_t levels; } kept;	/* what cdx_budget_kept() is, with trees so high */

@@ -57,6 +57,9 @@ int cdx_txn_init(struct cdx_txn *txn, struct cdx_device *device, const struct cd
 void cdx_txn_exit(struct cdx_txn *txn)
 {
 	cdx_txn_abort(txn);
+	/* What it tells, the primary has said already. */
+	if (txn->mirror_due)
+		cdx_settle_fence(txn);
 	cdx_txn_release_view(txn);
 	cdx_nodes_exit(&txn->nodes);
 	cdx_record_exit(&txn->committed);
@@ -68,6 +71,7 @@ void cdx_txn_disown(struct cdx_txn *txn)
 	if (cdx_txn_is_open(txn))
 		cdx_phase_enter(txn, CDX_PHASE_IDLE);
 	txn->epoch = 0;
+	txn->mirror_due = false;
 }
 
 /* ---- beginning ------------------------------------------------------------------------------ */
@@ -259,7 +263,7 @@ static int publish(struct cdx_txn *txn, bool *unknown, struct cowdax_error *erro
 	int ret;
 
 	cdx_record_encode(&txn->record, txn->super, &slot.commit);
-	ret = cdx_pmem_fence(&txn->device->pm);
+	ret = cdx_settle_fence(txn);
 	if (ret)
 		return cdx_error(error, ret, "%s: what was written could not be made durable: nothing has changed",
 				 txn->device->path);
@@ -270,14 +274,14 @@ static int publish(struct cdx_txn *txn, bool *unknown, struct cowdax_error *erro
 				       CDX_SLOT_SIZE);
 	if (ret)
 		return ret;
-	ret = cdx_slot_store(txn, &slot, false);
+	ret = cdx_slot_store(txn, &slot);
 	if (ret) {
 		*unknown = true;
 		return cdx_error(error, ret, "%s: the commit itself failed: it is not known whether it took place",
 				 txn->device->path);
 	}
 	/* Committed.  Without its mirror the handle must store the slot again first. */
-	txn->seen = cdx_slot_store(txn, &slot, true) == 0 ? CDX_SEEN_OWN : CDX_SEEN_SLOT;
+	txn->seen = cdx_slot_store_mirror(txn, &slot) == 0 ? CDX_SEEN_OWN : CDX_SEEN_SLOT;
 	return 0;
 }
 

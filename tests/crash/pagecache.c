@@ -49,7 +49,7 @@ static void run_both(struct run *run, const struct operation *operation)
 
 	run_operation(run, fs, operation);
 	run_operation(run, fs, &another);
-	cowdax_close(fs);
+	run_close(run, fs);
 	run_restore_image(mark);
 }
 
@@ -327,7 +327,7 @@ static bool run_after_death(struct run *run, const struct operation *operation, 
 		run_start(run);
 		fs = run_open_file();
 		run_finish(run, create_another(fs));
-		cowdax_close(fs);
+		run_close(run, fs);
 	}
 	run_restore_image(mark);
 	return died;

@@ -109,21 +109,26 @@ static void after_msync(void *arg, uint64_t first, uint64_t end)
 	writeback_land(first, end);
 }
 
+static void watch(struct run *run)
+{
+	static struct file_watch watching = {.before = before_msync, .after = after_msync};
+
+	watching.arg = run;
+	file_trace(&watching);
+}
+
 void run_start(struct run *run)
 {
-	static struct file_watch watch = {.before = before_msync, .after = after_msync};
-
-	watch.arg = run;
 	run->done = false;
 	run->msyncs = 0;
 	writeback_disown();
-	file_trace(&watch);
+	watch(run);
 }
 
 /* What has been done must be durable; what has failed must have changed nothing. */
 void run_finish(struct run *run, int ret)
 {
-	const char *why = ret ? NULL : writeback_settled();
+	const char *why = ret ? NULL : writeback_settled(false);
 
 	if (ret && !operation_may_fail(ret))
 		bad(run, strerror(-ret));
@@ -133,6 +138,18 @@ void run_finish(struct run *run, int ret)
 		bad(run, why);
 	run->done = true;
 	look(run);
+	file_trace(NULL);
+}
+
+void run_close(struct run *run, struct cowdax *fs)
+{
+	const char *why;
+
+	watch(run);
+	cowdax_close(fs);
+	why = writeback_settled(true);
+	if (why)
+		bad(run, why);
 	file_trace(NULL);
 }
 

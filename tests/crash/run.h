@@ -50,5 +50,7 @@ void run_foresee(struct run *run, int (*operate)(struct cowdax *fs));
 /* From here to run_finish(), which gets what the operation has returned, the file is watched. */
 void run_start(struct run *run);
 void run_finish(struct run *run, int ret);
+/* Close the handle of what has been done: then nothing that commits waits for an msync(). */
+void run_close(struct run *run, struct cowdax *fs);
 
 #endif

@@ -136,9 +136,7 @@ static int perform(const struct step *step, struct cowdax **fs, struct cowdax_er
 {
 	int ret;
 
-	if (!(step->same_handle || step->peer) || !*fs) {
-		cowdax_close(*fs);
-		*fs = NULL;
+	if (!*fs) {
 		if (step->operation->remake)
 			return step->operation->remake(error);
 		ret = cowdax_open(media_path(), NULL, fs, error);
@@ -186,8 +184,13 @@ static bool run_step(struct runner *runner, const struct sequence *sequence, uns
 	bool killed;
 	int ret;
 
-	journal_step(&runner->journal, number);
 	media_record(&runner->journal);
+	/* A handle's last fence belongs to the step before. */
+	if (!(step->same_handle || step->peer)) {
+		cowdax_close(*fs);
+		*fs = NULL;
+	}
+	journal_step(&runner->journal, number);
 	media_kill_at(step->kill, step->eighths);
 	ret = perform(step, fs, &error);
 	killed = media_killed();

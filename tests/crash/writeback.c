@@ -206,12 +206,12 @@ const char *writeback_order(void)
 	return why;
 }
 
-const char *writeback_settled(void)
+const char *writeback_settled(bool closed)
 {
 	static char why[128];
 
 	for (uint64_t page = 0; page < pages(); page++) {
-		if (!is_dirty(page) || !commits(page))
+		if (!is_dirty(page) || !(closed ? commits(page) : reveals(page)))
 			continue;
 		snprintf(why, sizeof(why), "the %s at byte %" PRIu64 " has not been synced",
 			 is_super(page) ? "superblock" : "commit slot", page * PAGE);

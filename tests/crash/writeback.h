@@ -31,8 +31,11 @@ void writeback_poke(uint64_t page, const unsigned char *bytes);
  * that is durable reaches the file alone, when all else is there.  NULL, or what is wrong.
  */
 const char *writeback_order(void);
-/* No page that commits waits to be written.  NULL, or what is wrong. */
-const char *writeback_settled(void);
+/*
+ * No page that commits waits to be written; while its handle is not closed one may whose other
+ * copy is durable.  NULL, or what is wrong.
+ */
+const char *writeback_settled(bool closed);
 
 /* Put each state into the media, and call @judge. */
 void writeback_try(void (*judge)(void *arg), void *arg, uint64_t seed);
