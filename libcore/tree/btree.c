@@ -151,13 +151,33 @@ struct cdx_key cdx_cursor_next_key(const struct cdx_cursor *cursor)
 
 /* ---- making dirty ---------------------------------------------------------------- */
 
-/* Copy a clean node for its holder, who gives up its pointer to the original. */
+/* A clean node that nobody else points to or holds becomes the dirty one itself. */
+static int move(struct cdx_tree *tree, struct cdx_node *node)
+{
+	uint64_t address = node->address, birth = get64(node->disk.birth);
+	int ret = cdx_node_take(tree->nodes, node);
+
+	if (!ret)
+		return tree->ops->moved(tree, address, birth, node);
+	cdx_node_put(tree->nodes, node);
+	return ret;
+}
+
+/* A dirty node in the place of a clean and pinned one, whose holder gives up its pointer to that. */
 static int shadow(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index, struct cdx_node *node,
 		  struct cdx_node **copy)
 {
-	int ret = cdx_node_copy(tree->nodes, node, copy);
+	int ret;
 
-	return ret ? ret : tree->ops->replaced(tree, parent, index, node, *copy);
+	if (node->pins == 1 && tree->ops->sole && tree->ops->sole(tree, node)) {
+		*copy = node;
+		return move(tree, node);
+	}
+	ret = cdx_node_copy(tree->nodes, node, copy);
+	if (!ret)
+		ret = tree->ops->replaced(tree, parent, index, node, *copy);
+	cdx_node_put(tree->nodes, node);
+	return ret;
 }
 
 /* A change that knows nothing of bases meets a dirty node that has one. */
@@ -180,7 +200,6 @@ int cdx_tree_root(struct cdx_tree *tree, struct cdx_node **root)
 		return without_base(tree, clean);
 	}
 	ret = shadow(tree, NULL, 0, clean, root);
-	cdx_node_put(tree->nodes, clean);
 	if (!ret)
 		tree->root->address = (*root)->address;
 	return ret;
@@ -203,10 +222,10 @@ int cdx_tree_child(struct cdx_tree *tree, struct cdx_node *parent, unsigned int 
 		if (ret)
 			return ret;
 		ret = shadow(tree, parent, index, clean, child);
-		cdx_node_put(tree->nodes, clean);
 		if (ret)
 			return ret;
 		item->address = put64((*child)->address);
+		cdx_node_touch(parent, index);
 	}
 	if (tree->ops->push_down)
 		tree->ops->push_down(tree, cdx_node_item(parent, index), *child);
@@ -318,6 +337,7 @@ static int split(struct cdx_tree *tree, struct cdx_node *node, bool ascending, s
 	(*right)->base = node->base;
 	(*right)->base_crc = node->base_crc;
 	(*right)->own = node->own;
+	node->touched = CDX_TOUCHED_ANY;
 	return node->base ? tree->ops->based(tree, node) : 0;
 }
 
@@ -526,6 +546,7 @@ static int try_merge(struct cdx_tree *tree, struct cdx_path *path, int level, un
 		return ret;
 	used = cdx_node_used(right) - (unsigned int)sizeof(struct cdx_disk_node);
 	memcpy(cdx_node_item(left, cdx_node_count(left)), cdx_node_item(right, 0), used);
+	left->touched = CDX_TOUCHED_ANY;
 	left->disk.used = put16((uint16_t)(cdx_node_used(left) + used));
 	left->disk.count = put16((uint16_t)(cdx_node_count(left) + cdx_node_count(right)));
 	if (get64(left->disk.birth) < get64(right->disk.birth))

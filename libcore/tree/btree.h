@@ -18,7 +18,13 @@ struct cdx_tree;
 
 struct cdx_tree_ops {
 	/*
-	 * @node has been copied, and its holder points to the copy now (I3): the item at
+	 * Whether it is known that nothing but its holder points to the clean @node (NULL: it never is).  Then it is
+	 * changed where it is in DRAM, and leaves its @address: it had been born in @birth.
+	 */
+	bool (*sole)(const struct cdx_tree *tree, const struct cdx_node *node);
+	int (*moved)(struct cdx_tree *tree, uint64_t address, uint64_t birth, struct cdx_node *node);
+	/*
+	 * Else @node has been copied, and its holder points to the copy now (I3): the item at
 	 * @index of @parent, which says so only after this; @parent is NULL for the root.
 	 */
 	int (*replaced)(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,

@@ -16,21 +16,27 @@ static bool holds_nodes(const struct cdx_node *node)
 
 static int write_pointer(void *arg, const struct cdx_pointer *pointer);
 
-/* Of an inner node's many children few are dirty: only these are looked at. */
+static int write_child(struct write_out *out, struct cdx_disk_child *child)
+{
+	if (!cdx_is_dirty(get64(child->address)))
+		return 0;
+	return write_pointer(out, &(struct cdx_pointer){
+		.start = get64(child->address), .address_field = &child->address, .crc_field = &child->crc});
+}
+
+/* Of an inner node's many children few are dirty, mostly one and it is known which. */
 static int write_children(struct write_out *out, struct cdx_node *node)
 {
-	const struct cdx_kind_shape *shape = &cdx_kind_shapes[node->disk.kind];
-	unsigned char *item = cdx_node_item(node, 0) + shape->key_words * sizeof(le64);
+	unsigned int stride = cdx_kind_shapes[node->disk.kind].inner_stride;
+	unsigned char *child = (unsigned char *)cdx_node_child(node, 0);
 	int ret = 0;
 
-	for (unsigned int left = cdx_node_count(node); left && !ret; left--, item += shape->inner_stride) {
-		struct cdx_disk_child *child = (struct cdx_disk_child *)item;
-
-		if (cdx_is_dirty(get64(child->address)))
-			ret = write_pointer(out, &(struct cdx_pointer){
-				.start = get64(child->address),
-				.address_field = &child->address, .crc_field = &child->crc});
-	}
+	if (node->touched == CDX_TOUCHED_NONE)
+		return 0;
+	if (node->touched >= 0)
+		return write_child(out, cdx_node_child(node, (unsigned int)node->touched));
+	for (unsigned int left = cdx_node_count(node); left && !ret; left--, child += stride)
+		ret = write_child(out, (struct cdx_disk_child *)child);
 	return ret;
 }
 

@@ -131,16 +131,22 @@ static bool children_in_bounds(const struct cdx_super *super, struct cdx_node *n
 	return true;
 }
 
+/* The same bounds in blocks: as cdx_super_allocatable() has them for all of an extent's grains. */
 static bool extents_in_bounds(const struct cdx_super *super, struct cdx_node *node)
 {
 	const struct cdx_disk_extent *extent = (const struct cdx_disk_extent *)cdx_node_item(node, 0);
 	unsigned int shift = super->grains_per_block_shift;
+	uint64_t low = (super->head_grains + (UINT64_C(1) << shift) - 1) >> shift;
+	uint64_t high = (super->grains - super->head_grains) >> shift;
 
-	for (unsigned int left = cdx_node_count(node); left; left--, extent++)
-		if (!extent_possible(super, extent) ||
-		    !cdx_super_allocatable(super, get64(extent->disk_block) << shift,
-					   (uint64_t)get32(extent->count) << shift))
+	for (unsigned int left = cdx_node_count(node); left; left--, extent++) {
+		uint64_t start = get64(extent->disk_block);
+
+		if (!cdx_extent_possible(extent) || !cdx_extent_in_range(extent, super->block_shift))
 			return false;
+		if (start < low || start >= high || get32(extent->count) > high - start)
+			return false;
+	}
 	return true;
 }
 
@@ -344,30 +350,37 @@ static int grow_dirty(struct cdx_nodes *nodes)
 	return 0;
 }
 
-static int dirty_alloc(struct cdx_nodes *nodes, struct cdx_node **out)
+static int make_slot(struct cdx_nodes *nodes)
 {
-	struct cdx_node *node;
-	size_t slot;
-	int ret;
+	return nodes->free_slot_count || nodes->slots_used < nodes->dirty_room ? 0 : grow_dirty(nodes);
+}
 
-	if (!nodes->free_slot_count && nodes->slots_used == nodes->dirty_room) {
-		ret = grow_dirty(nodes);
-		if (ret)
-			return ret;
-	}
-	node = node_alloc(nodes);
-	if (!node)
-		return -ENOMEM;
-	slot = nodes->free_slot_count ? nodes->free_slots[--nodes->free_slot_count] : nodes->slots_used++;
+/* There is room for it. */
+static void take_slot(struct cdx_nodes *nodes, struct cdx_node *node)
+{
+	size_t slot = nodes->free_slot_count ? nodes->free_slots[--nodes->free_slot_count] : nodes->slots_used++;
+
 	nodes->dirty[slot] = node;
 	nodes->dirty_count++;
 	node->address = CDX_DIRTY | slot;
 	node->crc = 0;
 	node->pins = 0;
 	node->cached = false;
-	node->base = 0;
-	node->own = 0;
-	*out = node;
+}
+
+static int dirty_alloc(struct cdx_nodes *nodes, struct cdx_node **out)
+{
+	int ret = make_slot(nodes);
+
+	if (ret)
+		return ret;
+	*out = node_alloc(nodes);
+	if (!*out)
+		return -ENOMEM;
+	take_slot(nodes, *out);
+	(*out)->base = 0;
+	(*out)->own = 0;
+	(*out)->touched = CDX_TOUCHED_ANY;
 	return 0;
 }
 
@@ -395,6 +408,23 @@ int cdx_node_copy(struct cdx_nodes *nodes, const struct cdx_node *node, struct c
 	memcpy(&(*copy)->disk, &node->disk, cdx_node_used(node));
 	(*copy)->base = node->base;
 	(*copy)->base_crc = node->base_crc;
+	(*copy)->touched = CDX_TOUCHED_NONE;
+	return 0;
+}
+
+int cdx_node_take(struct cdx_nodes *nodes, struct cdx_node *node)
+{
+	struct cdx_node **set = cache_set(nodes, node->address);
+	int ret = make_slot(nodes);
+
+	if (ret)
+		return ret;
+	for (int way = 0; way < CACHE_WAYS && node->cached; way++)
+		if (set[way] == node)
+			set[way] = NULL;
+	take_slot(nodes, node);
+	node->own = 0;
+	node->touched = CDX_TOUCHED_NONE;
 	return 0;
 }
 
@@ -481,6 +511,7 @@ void cdx_node_insert(struct cdx_node *node, unsigned int index, const void *item
 	unsigned char *at = cdx_node_item(node, index);
 	size_t used = cdx_node_used(node);
 
+	node->touched = CDX_TOUCHED_ANY;
 	memmove(at + size, at, used - (size_t)(at - cdx_node_bytes(node)));
 	memcpy(at, item, size);
 	node->disk.used = put16((uint16_t)(used + size));
@@ -493,6 +524,7 @@ void cdx_node_remove(struct cdx_node *node, unsigned int index, unsigned int cou
 	unsigned char *to = cdx_node_item(node, index + count);
 	size_t used = cdx_node_used(node);
 
+	node->touched = CDX_TOUCHED_ANY;
 	memmove(from, to, used - (size_t)(to - cdx_node_bytes(node)));
 	node->disk.used = put16((uint16_t)(used - (size_t)(to - from)));
 	node->disk.count = put16((uint16_t)(cdx_node_count(node) - count));

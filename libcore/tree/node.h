@@ -39,6 +39,9 @@ struct cdx_node {
 	uint16_t own;		/* of a dirty one with a base: what it had of its own, and changes since */
 	uint32_t base_crc;
 	uint64_t base;		/* the node it borrows from (FORMAT 6.4), grains; 0: none */
+	int touched;		/* of a dirty inner one: the one child that can be dirty, or one of these */
+#define CDX_TOUCHED_NONE (-1)
+#define CDX_TOUCHED_ANY (-2)
 	struct cdx_disk_node disk;	/* the items follow, with CDX_MAX_ITEM bytes of room to spare */
 };
 
@@ -77,6 +80,14 @@ void cdx_node_put(struct cdx_nodes *nodes, struct cdx_node *node);
 int cdx_node_new(struct cdx_nodes *nodes, uint8_t kind, uint8_t level, struct cdx_node **node);
 /* A dirty copy of @node, base and all, which stays as it is. */
 int cdx_node_copy(struct cdx_nodes *nodes, const struct cdx_node *node, struct cdx_node **copy);
+/* Let @node itself be dirty, which is clean and which nobody but the caller holds, who need not put it. */
+int cdx_node_take(struct cdx_nodes *nodes, struct cdx_node *node);
+/* The child at @index of the dirty @node is dirty now. */
+static inline void cdx_node_touch(struct cdx_node *node, unsigned int index)
+{
+	node->touched = node->touched == CDX_TOUCHED_NONE || node->touched == (int)index ? (int)index :
+											    CDX_TOUCHED_ANY;
+}
 /* Forget a dirty node. */
 void cdx_node_forget(struct cdx_nodes *nodes, struct cdx_node *node);
 void cdx_nodes_forget_all(struct cdx_nodes *nodes);

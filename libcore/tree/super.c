@@ -274,13 +274,6 @@ uint32_t cdx_node_crc(const struct cdx_super *super, const struct cdx_disk_node 
 	return cdx_crc32c(super->crc_seed ^ (uint32_t)place, (const unsigned char *)node + 8, used - 8);
 }
 
-bool cdx_super_allocatable(const struct cdx_super *super, uint64_t start, uint64_t count)
-{
-	uint64_t low = super->head_grains, high = super->grains - super->head_grains;
-
-	return count && start >= low && start < high && count <= high - start;
-}
-
 bool cdx_super_limbo_whole(const struct cdx_super *super, const struct cdx_disk_limbo *limbo)
 {
 	uint64_t mask = (UINT64_C(1) << super->grains_per_block_shift) - 1;

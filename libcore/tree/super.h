@@ -61,7 +61,12 @@ void cdx_slot_seal(const struct cdx_super *super, struct cdx_disk_commit *slot, 
  */
 uint32_t cdx_node_crc(const struct cdx_super *super, const struct cdx_disk_node *node, size_t used);
 /* Whether grains [start, start + count) lie between head and tail region. */
-bool cdx_super_allocatable(const struct cdx_super *super, uint64_t start, uint64_t count);
+static inline bool cdx_super_allocatable(const struct cdx_super *super, uint64_t start, uint64_t count)
+{
+	uint64_t low = super->head_grains, high = super->grains - super->head_grains;
+
+	return count && start >= low && start < high && count <= high - start;
+}
 /* Whether a limbo entry covers whole aligned blocks, as a DROP must: what it drops is data. */
 bool cdx_super_limbo_whole(const struct cdx_super *super, const struct cdx_disk_limbo *limbo);
 

@@ -5,33 +5,44 @@
 #include "tree/borrow.h"
 
 
-/* Pointers to be counted once more; those to adjoining grains together. */
+/*
+ * Pointers to be counted once more, gathered and counted in the order of their addresses: each
+ * leaf of the space tree is sought once for all that lie in it.
+ */
+#define MOST_SHARED 64
+
 struct sharing {
 	struct cdx_txn *txn;
-	struct cdx_run run;
+	size_t n;
+	struct cdx_run run[MOST_SHARED];
 };
 
-static int share_run(struct sharing *sharing)
+static int share_gathered(struct sharing *sharing)
 {
-	if (!sharing->run.count)
-		return 0;
-	return cdx_space_share(&sharing->txn->space, sharing->run.start, sharing->run.count);
+	int ret = sharing->n ? cdx_space_share_runs(&sharing->txn->space, sharing->run, sharing->n) : 0;
+
+	sharing->n = 0;
+	return ret;
 }
 
+/* Those of one node adjoin or follow one another more often than not. */
 static int share_pointer(void *arg, const struct cdx_pointer *pointer)
 {
 	struct sharing *sharing = arg;
-	int ret;
+	struct cdx_run *run = sharing->run;
+	size_t at = sharing->n;
 
 	if (pointer->unwritten)
 		cdx_promise_add(sharing->txn, pointer->count >> sharing->txn->super->grains_per_block_shift, 1);
-	if (sharing->run.count && sharing->run.start + sharing->run.count == pointer->start) {
-		sharing->run.count += pointer->count;
+	for (; at && run[at - 1].start > pointer->start; at--)
+		;
+	if (at && run[at - 1].start + run[at - 1].count == pointer->start) {
+		run[at - 1].count += pointer->count;
 		return 0;
 	}
-	ret = share_run(sharing);
-	sharing->run = (struct cdx_run){pointer->start, pointer->count};
-	return ret;
+	memmove(run + at + 1, run + at, (sharing->n - at) * sizeof(*run));
+	run[at] = (struct cdx_run){pointer->start, pointer->count};
+	return ++sharing->n == MOST_SHARED ? share_gathered(sharing) : 0;
 }
 
 /* All that a node points to has one pointer more, or just what it does not borrow and its base. */
@@ -41,15 +52,33 @@ static int share_children(struct cdx_txn *txn, struct cdx_node *node, bool borro
 	int ret = borrowing ? cdx_node_counted(&txn->nodes, node, share_pointer, &sharing) :
 			      cdx_node_pointers(&txn->nodes, node, share_pointer, &sharing);
 
-	return ret ? ret : share_run(&sharing);
+	return ret ? ret : share_gathered(&sharing);
 }
 
-/* The only holder of @node points to its copy now. */
+/* Nobody points any more to the node at @address, born in @birth. */
+static int leave(struct cdx_txn *txn, uint64_t address, uint64_t birth)
+{
+	if (birth == txn->record.transaction)
+		return cdx_runs_add(&txn->record.pool, address, 1);
+	return cdx_limbo_add_run(txn, address, 1);
+}
+
 static int leave_node(struct cdx_txn *txn, const struct cdx_node *node)
 {
-	if (get64(node->disk.birth) == txn->record.transaction)
-		return cdx_runs_add(&txn->record.pool, node->address, 1);
-	return cdx_limbo_add_run(txn, node->address, 1);
+	return leave(txn, node->address, get64(node->disk.birth));
+}
+
+static bool sole_private(const struct cdx_tree *tree, const struct cdx_node *node)
+{
+	(void)tree;
+	(void)node;
+	return true;
+}
+
+static int moved_private(struct cdx_tree *tree, uint64_t address, uint64_t birth, struct cdx_node *node)
+{
+	(void)node;
+	return leave(tree->owner, address, birth);
 }
 
 static int replaced_private(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
@@ -84,7 +113,7 @@ static int count_borrowed(struct cdx_txn *txn, struct cdx_node *node, struct cdx
 	int ret = cdx_node_pieces(&txn->nodes, node, base, share_borrowed, &sharing);
 
 	if (!ret)
-		ret = share_run(&sharing);
+		ret = share_gathered(&sharing);
 	return ret ? ret : cdx_space_unshare(&txn->space, base->address, 1);
 }
 
@@ -148,16 +177,27 @@ static int outgrown(struct cdx_txn *txn, struct cdx_node *node)
 	return apart.own >= most;
 }
 
-/* The copy of a node that nobody else has takes its place, and its base, if that is still worth having. */
-static int replace_own(struct cdx_tree *tree, struct cdx_node *node, struct cdx_node *copy)
+/* A node that nobody else has gets another place, and keeps its base if that is still worth having. */
+static int moved_shareable(struct cdx_tree *tree, uint64_t address, uint64_t birth, struct cdx_node *node)
 {
 	struct cdx_txn *txn = tree->owner;
-	int ret = leave_node(txn, node);
+	int ret = leave(txn, address, birth);
 
-	if (ret || !copy->base)
+	if (ret || !node->base)
 		return ret;
-	ret = tree->borrows ? outgrown(txn, copy) : 1;
-	return ret > 0 ? settle(tree, copy) : ret;
+	ret = tree->borrows ? outgrown(txn, node) : 1;
+	return ret > 0 ? settle(tree, node) : ret;
+}
+
+/*
+ * What was born after the last time that anything was shared has one pointer: nodes get more
+ * of them by being shared, or by being below what is, and that is older then.
+ */
+static bool sole_shareable(const struct cdx_tree *tree, const struct cdx_node *node)
+{
+	const struct cdx_txn *txn = tree->owner;
+
+	return get64(node->disk.birth) > txn->shared_at;
 }
 
 /* The copy of one that others have, too: its holder's pointer, unless that is borrowed, is gone. */
@@ -191,8 +231,9 @@ static int replaced_shareable(struct cdx_tree *tree, struct cdx_node *parent, un
 	borrowed = parent ? cdx_child_borrowed(&txn->nodes, parent, index) : 0;
 	if (borrowed < 0)
 		return borrowed;
-	return borrowed || references > 1 ? replace_shared(tree, node, copy, borrowed) :
-					    replace_own(tree, node, copy);
+	if (borrowed || references > 1)
+		return replace_shared(tree, node, copy, borrowed);
+	return moved_shareable(tree, node->address, get64(node->disk.birth), copy);
 }
 
 /* ---- going ------------------------------------------------------------------------------------ */
@@ -236,6 +277,8 @@ static int put_off(struct cdx_tree *tree, struct cdx_node *node)
 }
 
 const struct cdx_tree_ops cdx_shareable_ops = {
+	.sole = sole_shareable,
+	.moved = moved_shareable,
 	.replaced = replaced_shareable,
 	.settle = settle,
 	.based = based,
@@ -243,10 +286,14 @@ const struct cdx_tree_ops cdx_shareable_ops = {
 	.put_off = put_off,
 };
 const struct cdx_tree_ops cdx_private_ops = {
+	.sole = sole_private,
+	.moved = moved_private,
 	.replaced = replaced_private,
 	.dropped = dropped,
 };
 const struct cdx_tree_ops cdx_space_tree_ops = {
+	.sole = sole_private,
+	.moved = moved_private,
 	.replaced = replaced_private,
 	.dropped = dropped,
 	.push_down = cdx_space_push_down,

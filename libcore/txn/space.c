@@ -3,6 +3,7 @@
 #include "txn/space.h"
 
 #include "base/count.h"
+#include "tree/record.h"
 
 /* More than any image needs, and no sum of an `add` can pass the sign bit. */
 #define MAX_COUNT (UINT64_C(1) << 62)
@@ -323,6 +324,17 @@ static int add_across_leaves(struct cdx_space *space, uint64_t start, uint64_t e
 	return ret;
 }
 
+/*
+ * Whether nothing above the leaf has to know of a change to it: its first run begins where it
+ * did, and no space has been taken or has come free, so that the largest is the same.
+ */
+static bool leaf_fits(const struct cdx_space *space, const struct cdx_node *leaf, const struct change *change)
+{
+	bool free_is_same = change->low && change->low + change->delta;
+
+	return free_is_same && cdx_node_used(leaf) <= cdx_node_room(CDX_KIND_SPACE, super_of(&space->tree)->node_size);
+}
+
 static int apply(struct cdx_space *space, uint64_t start, uint64_t count, const struct change *change)
 {
 	struct cdx_key key = grain_key(start);
@@ -341,7 +353,7 @@ static int apply(struct cdx_space *space, uint64_t start, uint64_t count, const 
 		return -EUCLEAN;
 	if (end <= path.upper[0].word[0]) {
 		ret = change_leaf(&path, start, end, change, &join_low, &join_high);
-		if (!ret)
+		if (!ret && !leaf_fits(space, path.node[0], change))
 			ret = cdx_path_repair(&path, &space->tree);
 	} else if (change->high == MAX_COUNT && change->delta == 1) {
 		ret = add_across_leaves(space, start, end, change->delta);
@@ -360,6 +372,64 @@ int cdx_space_share(struct cdx_space *space, uint64_t start, uint64_t count)
 	static const struct change share = {1, 1, MAX_COUNT};
 
 	return apply(space, start, count, &share);
+}
+
+/* As many of the runs as lie in the leaf of the first, by one path to it: how many, or -errno. */
+static int share_in_leaf(struct cdx_space *space, const struct cdx_run *run, size_t n)
+{
+	static const struct change share = {1, 1, MAX_COUNT};
+	struct cdx_key key = grain_key(run->start);
+	bool join_low = false, join_high = false;
+	struct cdx_path path;
+	size_t done = 0;
+	int ret = cdx_path_seek(&path, &space->tree, &key);
+
+	if (ret)
+		return ret;
+	space->run_end = 0;
+	/* A run at the leaf's edge may have to become one with the next leaf's. */
+	while (done < n && !join_low && !join_high && leaf_fits(space, path.node[0], &share)) {
+		uint64_t start = run[done].start, end = start + run[done].count;
+
+		if (end > path.upper[0].word[0])
+			break;
+		key = grain_key(start);
+		path.index[0] = cdx_node_search(path.node[0], &key);
+		ret = path.index[0] < 0 ? -EUCLEAN :
+		      change_leaf(&path, start, end, &share, &join_low, &join_high);
+		if (ret)
+			return ret;
+		done++;
+	}
+	if (!leaf_fits(space, path.node[0], &share))
+		ret = cdx_path_repair(&path, &space->tree);
+	if (!ret && join_high)
+		ret = join_at(space, run[done - 1].start + run[done - 1].count);
+	if (!ret && join_low)
+		ret = join_at(space, run[done - 1].start);
+	return ret ? ret : (int)done;
+}
+
+int cdx_space_share_runs(struct cdx_space *space, const struct cdx_run *run, size_t n)
+{
+	size_t done = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!cdx_super_allocatable(super_of(&space->tree), run[i].start, run[i].count))
+			return -EUCLEAN;
+	while (done < n) {
+		int ret = share_in_leaf(space, run + done, n - done);
+
+		/* What reaches into another leaf. */
+		if (!ret) {
+			ret = cdx_space_share(space, run[done].start, run[done].count);
+			ret = ret ? ret : 1;
+		}
+		if (ret < 0)
+			return ret;
+		done += (size_t)ret;
+	}
+	return 0;
 }
 
 int cdx_space_unshare(struct cdx_space *space, uint64_t start, uint64_t count)

@@ -28,6 +28,9 @@ int cdx_space_count(struct cdx_space *space, uint64_t start, uint64_t *count, ui
 
 /* +1 over a range that is in use; bounded work however many runs it has (R19). */
 int cdx_space_share(struct cdx_space *space, uint64_t start, uint64_t count);
+/* The same over @n ranges in the order of their addresses: each leaf is sought once. */
+struct cdx_run;
+int cdx_space_share_runs(struct cdx_space *space, const struct cdx_run *run, size_t n);
 /* -1 over a range within one run of count above 1. */
 int cdx_space_unshare(struct cdx_space *space, uint64_t start, uint64_t count);
 /* 0 to 1, and 1 to 0, over a range within one run. */

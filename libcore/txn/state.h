@@ -75,6 +75,7 @@ struct cdx_txn {
 	uint64_t backed;		/* where such space was last found, grains */
 	bool took_data;			/* this transaction took blocks for data */
 	bool busy;			/* and the one before it did */
+	uint64_t shared_at;		/* no node born after this transaction has more than one pointer */
 	struct cdx_run taking;		/* the run that nodes are being written to */
 	bool pool_by_length;		/* and the pool is in an order for that, not of addresses */
 	struct {			/* what is known of others who read */

@@ -334,5 +334,6 @@ int cdx_txn_share_tree(struct cdx_txn *txn, struct cdx_ref *root)
 		if (ret)
 			return ret;
 	}
+	txn->shared_at = txn->record.transaction;
 	return cdx_space_share(&txn->space, root->address, 1);
 }

@@ -30,6 +30,7 @@ int cdx_view_adopt(struct cdx_txn *txn, const union cdx_slot *slot)
 	txn->working = CDX_WORKING_STALE;
 	ret = cdx_record_decode(&txn->committed, txn->super, &slot->commit);
 	txn->seen = ret ? CDX_SEEN_NOTHING : CDX_SEEN_SLOT;
+	txn->shared_at = txn->committed.transaction;	/* what others may have shared */
 	if (txn->committed.trimmed != trimmed)
 		cdx_pmem_forget_backing(&txn->device->pm);
 	return ret ? ret : cdx_view_reset(txn);
