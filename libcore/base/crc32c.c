@@ -7,6 +7,7 @@
 
 /* Eight bytes wherever they lie. */
 typedef uint64_t __attribute__((aligned(1), may_alias)) unaligned;
+#define WORD(at) (*(const unaligned *)(at))
 #endif
 
 #define POLYNOMIAL UINT32_C(0x82f63b78)	/* reflected */
@@ -29,8 +30,14 @@ INSTRUCTIONS static uint32_t update_in_one(uint32_t crc, const unsigned char *by
 {
 	uint64_t wide = crc;
 
+	for (; length >= 32; length -= 32, bytes += 32) {
+		wide = _mm_crc32_u64(wide, WORD(bytes));
+		wide = _mm_crc32_u64(wide, WORD(bytes + 8));
+		wide = _mm_crc32_u64(wide, WORD(bytes + 16));
+		wide = _mm_crc32_u64(wide, WORD(bytes + 24));
+	}
 	for (; length >= 8; length -= 8, bytes += 8)
-		wide = _mm_crc32_u64(wide, *(const unaligned *)bytes);
+		wide = _mm_crc32_u64(wide, WORD(bytes));
 	crc = (uint32_t)wide;
 	for (; length; length--)
 		crc = _mm_crc32_u8(crc, *bytes++);
@@ -56,6 +63,12 @@ INSTRUCTIONS static inline __m128i product(uint64_t crc, uint32_t factor)
 	return _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)crc), _mm_cvtsi32_si128((int)factor), 0);
 }
 
+#define STEP(at) do { \
+	one = _mm_crc32_u64(one, WORD(bytes + (at))); \
+	two = _mm_crc32_u64(two, WORD(bytes + stride->length + (at))); \
+	three = _mm_crc32_u64(three, WORD(bytes + 2 * stride->length + (at))); \
+} while (0)
+
 /* Three streams of @stride, one behind the other. */
 INSTRUCTIONS static inline uint32_t update_in_three(uint32_t crc, const unsigned char *bytes,
 						    const struct stride *stride)
@@ -64,11 +77,10 @@ INSTRUCTIONS static inline uint32_t update_in_three(uint32_t crc, const unsigned
 	uint64_t one = crc, two = 0, three = 0;
 
 	for (; bytes < end; bytes += 32) {
-		for (int i = 0; i < 32; i += 8) {
-			one = _mm_crc32_u64(one, *(const unaligned *)(bytes + i));
-			two = _mm_crc32_u64(two, *(const unaligned *)(bytes + stride->length + i));
-			three = _mm_crc32_u64(three, *(const unaligned *)(bytes + 2 * stride->length + i));
-		}
+		STEP(0);
+		STEP(8);
+		STEP(16);
+		STEP(24);
 	}
 	one = (uint64_t)_mm_cvtsi128_si64(_mm_xor_si128(product(one, stride->behind_two),
 							product(two, stride->behind_one)));

@@ -429,6 +429,9 @@ int cdx_pmem_prepare(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
 	end = (offset + length + page_size(pm) - 1) >> pm->page_shift;
 	if (!pm->populated)
 		return populate(pm, first, end);
+	/* Most stores are within one page, and to where there have been others. */
+	if (first + 1 == end && pm->populated[first / 64] >> (first % 64) & 1)
+		return 0;
 
 	while (first < end) {
 		uint64_t stop;

@@ -481,6 +481,22 @@ int cdx_node_write(struct cdx_nodes *nodes, struct cdx_node *node, uint64_t addr
 
 /* ---- items -------------------------------------------------------------------------- */
 
+/* The most common keys again. */
+static int search_words(const unsigned char *items, unsigned int stride, int count, uint64_t key)
+{
+	int low = 0, high = count;
+
+	while (low < high) {
+		int middle = (low + high) / 2;
+
+		if (get64(*(const le64 *)(items + (size_t)middle * stride)) > key)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low - 1;
+}
+
 int cdx_node_search(struct cdx_node *node, const struct cdx_key *key)
 {
 	unsigned int words = cdx_kind_shapes[node->disk.kind].key_words;
@@ -495,6 +511,8 @@ int cdx_node_search(struct cdx_node *node, const struct cdx_key *key)
 		}
 		return low - 1;
 	}
+	if (words == 1)
+		return search_words(items, stride, high, key->word[0]);
 	while (low < high) {
 		int middle = (low + high) / 2;
 

@@ -46,6 +46,7 @@ static void copy_runs(struct cdx_runs *to, const struct cdx_runs *from)
 		memcpy(to->run, from->run, from->n * sizeof(*to->run));
 	to->n = from->n;
 	to->grains = from->grains;
+	to->least = from->least;
 }
 
 int cdx_record_copy(struct cdx_record *to, const struct cdx_record *from)
@@ -126,6 +127,8 @@ int cdx_runs_add(struct cdx_runs *runs, uint64_t start, uint64_t count)
 	}
 	memmove(&runs->run[at + 1], &runs->run[at], (runs->n - at) * sizeof(*runs->run));
 	runs->run[at] = (struct cdx_run){start, count};
+	if (count < runs->least)
+		runs->least = count;
 	runs->n++;
 	return 0;
 }
@@ -144,6 +147,8 @@ void cdx_runs_cut(struct cdx_runs *runs, size_t index, uint64_t count)
 	runs->grains -= count;
 	if (!runs->run[index].count)
 		cdx_runs_remove(runs, index);
+	else if (runs->run[index].count < runs->least)
+		runs->least = runs->run[index].count;
 }
 
 int cdx_limbo_list_add(struct cdx_limbo_list *list, const struct cdx_limbo_entry *entry)
@@ -283,6 +288,13 @@ int cdx_record_decode(struct cdx_record *record, const struct cdx_super *super,
 
 static struct cdx_disk_run *encode_runs(struct cdx_disk_run *disk, const struct cdx_runs *runs)
 {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	static_assert(sizeof(*disk) == sizeof(*runs->run) &&
+		      offsetof(struct cdx_disk_run, count) == offsetof(struct cdx_run, count), "as on media");
+	if (runs->n)
+		memcpy(disk, runs->run, runs->n * sizeof(*disk));
+	return disk + runs->n;
+#endif
 	for (size_t i = 0; i < runs->n; i++, disk++) {
 		disk->start = put64(runs->run[i].start);
 		disk->count = put64(runs->run[i].count);

@@ -18,6 +18,7 @@ struct cdx_runs {
 	struct cdx_run *run;
 	size_t n, room;
 	uint64_t grains;		/* their sum */
+	uint64_t least;			/* no run is shorter */
 };
 
 struct cdx_limbo_entry {

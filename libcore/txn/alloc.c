@@ -13,6 +13,7 @@
 #define MAX_POOL_RUNS 88
 #define MAX_WINDOW_RUNS (CDX_MAX_RECORD_RUNS - MAX_POOL_RUNS)
 #define SMALL_BLOCKS 16		/* what the window serves */
+#define MANY_POOL_RUNS 16	/* more than this: nodes take the shortest, so that the record stays short */
 #define SPARE_RUNS 8		/* fewer runs than this: ask limbo for more; and room left for a commit's own */
 #define MOST_BACKED_RUNS 65536	/* of the space tree looked at for space that a full host backs */
 #define WORTH_RELEASING 16	/* blocks in a run that is given back to the space tree at once */
@@ -367,22 +368,61 @@ int cdx_alloc_reserve(struct cdx_txn *txn)
 	return ret || cdx_budget_allows(txn) ? ret : -ENOSPC;
 }
 
-/* A run for @want more nodes: one that holds them all, else the longest; when
- * fragments get many, the shortest goes first. */
-static size_t choose_run(const struct cdx_runs *runs, uint64_t want)
+/* One run that holds @want nodes, else the longest. */
+static void take_long(struct cdx_txn *txn, uint64_t want)
 {
-	bool fragments_first = runs->n > MAX_POOL_RUNS / 2;
+	struct cdx_runs *pool = &txn->record.pool;
 	size_t best = 0;
 
-	for (size_t i = 0; i < runs->n; i++) {
-		/* None is shorter, or it will do. */
-		if (fragments_first ? runs->run[i].count == 1 : runs->run[i].count >= want)
-			return i;
-		if (fragments_first ? runs->run[i].count < runs->run[best].count :
-				      runs->run[i].count > runs->run[best].count)
+	for (size_t i = 0; i < pool->n && pool->run[best].count < want; i++)
+		if (pool->run[i].count > pool->run[best].count)
 			best = i;
+	txn->taking.run[txn->taking.n++] = pool->run[best];
+	cdx_runs_remove(pool, best);
+}
+
+/*
+ * Runs of the length that none is shorter than, from the end, until *want is 0: how long the
+ * shortest of the others is, or 0 where not all have been looked at.
+ */
+static uint64_t take_least(struct cdx_txn *txn, uint64_t *want)
+{
+	struct cdx_runs *pool = &txn->record.pool;
+	uint64_t next = UINT64_MAX;
+	size_t i;
+
+	for (i = pool->n; i > 0 && *want && txn->taking.n < CDX_MOST_TAKING; i--) {
+		struct cdx_run *run = &pool->run[i - 1];
+
+		if (!run->count)
+			continue;
+		if (run->count > pool->least) {
+			next = run->count < next ? run->count : next;
+			continue;
+		}
+		txn->taking.run[txn->taking.n++] = *run;
+		*want -= run->count < *want ? run->count : *want;
+		pool->grains -= run->count;
+		run->count = 0;
 	}
-	return best;
+	return i ? 0 : next;
+}
+
+/* The shortest runs for @want nodes, in few passes for all of them. */
+static void take_short(struct cdx_txn *txn, uint64_t want)
+{
+	struct cdx_runs *pool = &txn->record.pool;
+	uint64_t next = 1;
+	size_t kept = 0;
+
+	while (next && next < UINT64_MAX) {
+		next = take_least(txn, &want);
+		pool->least = next && next < UINT64_MAX ? next : pool->least;
+	}
+	for (size_t i = 0; i < pool->n; i++)
+		if (pool->run[i].count)
+			pool->run[kept++] = pool->run[i];
+	pool->n = kept;
 }
 
 static int longest_first(const void *a, const void *b)
@@ -399,41 +439,58 @@ static int in_order(const void *a, const void *b)
 	return left->start < right->start ? -1 : left->start > right->start;
 }
 
+/* Runs for the nodes that are dirty; where splinters are many, these first (runs_left() counts on that). */
+static int take_runs(struct cdx_txn *txn)
+{
+	struct cdx_runs *pool = &txn->record.pool;
+
+	txn->taking.at = txn->taking.n = 0;
+	if (!pool->n)
+		return -ENOSPC;
+	/* Too many to look for the shortest each time: until all are written it is the last. */
+	if (pool->n > MAX_POOL_RUNS && !txn->pool_by_length) {
+		qsort(pool->run, pool->n, sizeof(*pool->run), longest_first);
+		txn->pool_by_length = true;
+	}
+	if (txn->pool_by_length) {
+		txn->taking.run[txn->taking.n++] = pool->run[pool->n - 1];
+		cdx_runs_remove(pool, pool->n - 1);
+	} else if (pool->n > MANY_POOL_RUNS) {
+		take_short(txn, txn->nodes.dirty_count);
+	} else {
+		take_long(txn, txn->nodes.dirty_count);
+	}
+	return 0;
+}
+
 int cdx_alloc_node(void *arg, uint64_t *address)
 {
 	struct cdx_txn *txn = arg;
-	struct cdx_runs *pool = &txn->record.pool;
+	struct cdx_run *run;
+	int ret = txn->taking.at < txn->taking.n ? 0 : take_runs(txn);
 
-	if (!txn->taking.count) {
-		size_t best;
-
-		if (!pool->n)
-			return -ENOSPC;
-		/* Too many to look for the shortest each time: until all are written it is the last. */
-		if (pool->n > MAX_POOL_RUNS && !txn->pool_by_length) {
-			qsort(pool->run, pool->n, sizeof(*pool->run), longest_first);
-			txn->pool_by_length = true;
-		}
-		best = txn->pool_by_length ? pool->n - 1 : choose_run(pool, txn->nodes.dirty_count);
-		txn->taking = pool->run[best];
-		cdx_runs_remove(pool, best);
-	}
-	*address = txn->taking.start++;
-	txn->taking.count--;
+	if (ret)
+		return ret;
+	run = &txn->taking.run[txn->taking.at];
+	*address = run->start++;
+	if (!--run->count)
+		txn->taking.at++;
 	return 0;
 }
 
 void cdx_alloc_settle(struct cdx_txn *txn)
 {
-	struct cdx_run rest = txn->taking;
+	struct cdx_runs *pool = &txn->record.pool;
 
 	if (txn->pool_by_length)
-		qsort(txn->record.pool.run, txn->record.pool.n, sizeof(rest), in_order);
+		qsort(pool->run, pool->n, sizeof(*pool->run), in_order);
 	txn->pool_by_length = false;
-	txn->taking.count = 0;
-	/* There is room where the run came from, and it cannot overlap. */
-	if (rest.count)
-		cdx_runs_add(&txn->record.pool, rest.start, rest.count);
+	/* There is room where the runs came from, and they cannot overlap. */
+	for (; txn->taking.at < txn->taking.n; txn->taking.at++) {
+		struct cdx_run rest = txn->taking.run[txn->taking.at];
+
+		cdx_runs_add(pool, rest.start, rest.count);
+	}
 }
 
 /* ---- data -------------------------------------------------------------------------- */

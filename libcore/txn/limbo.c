@@ -33,6 +33,8 @@ static int add_entry(struct cdx_txn *txn, const struct cdx_limbo_entry *entry)
 	for (size_t i = list->n; i-- > 0 && list->n - i <= 8;) {
 		struct cdx_limbo_entry *have = &list->entry[i], both;
 
+		if (have->transaction != entry->transaction)
+			break;
 		if (join_behind(have, entry))
 			return 0;
 		if (entry->address + entry->count != have->address)

@@ -54,6 +54,8 @@ enum cdx_claim {
 	CDX_CLAIM_KEPT,		/* what is kept for removals and commits as well (R17) */
 };
 
+#define CDX_MOST_TAKING 16
+
 struct cdx_txn {
 	struct cdx_device *device;
 	const struct cdx_super *super;
@@ -76,7 +78,10 @@ struct cdx_txn {
 	bool took_data;			/* this transaction took blocks for data */
 	bool busy;			/* and the one before it did */
 	uint64_t shared_at;		/* no node born after this transaction has more than one pointer */
-	struct cdx_run taking;		/* the run that nodes are being written to */
+	struct {			/* the runs that nodes are being written to, from @at on */
+		struct cdx_run run[CDX_MOST_TAKING];
+		size_t at, n;
+	} taking;
 	bool pool_by_length;		/* and the pool is in an order for that, not of addresses */
 	struct {			/* what is known of others who read */
 		uint64_t limit;		/* no image before this transaction is read, now or later */

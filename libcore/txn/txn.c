@@ -205,6 +205,8 @@ static int make_fit(struct cdx_txn *txn)
 
 static int write_tree(struct cdx_txn *txn, struct cdx_tree *tree)
 {
+	if (!cdx_is_dirty(tree->root->address))
+		return 0;
 	return cdx_tree_write(&txn->nodes, tree->root, tree->kind, cdx_alloc_node, txn);
 }
 

@@ -9,7 +9,7 @@ int cdx_view_reset(struct cdx_txn *txn)
 	cdx_nodes_forget_all(&txn->nodes);
 	txn->nodes.transaction = txn->nodes.newest = txn->committed.transaction;
 	txn->space.run_end = 0;
-	txn->taking.count = 0;
+	txn->taking.at = txn->taking.n = 0;
 	txn->pool_by_length = false;
 	txn->claim = CDX_CLAIM_AVAILABLE;
 	txn->sparing = txn->sifted = false;
