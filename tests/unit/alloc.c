@@ -31,6 +31,7 @@ static unsigned char *map_reserves(struct cdx_txn *txn)
 				CHECK_EQUAL(run->start % cdx_block_grains(txn), 0);
 				CHECK_EQUAL(run->count % cdx_block_grains(txn), 0);
 			}
+			CHECK(run->count >= both[which]->least);
 			sum += run->count;
 		}
 		CHECK_EQUAL(both[which]->grains, sum);
@@ -199,6 +200,48 @@ TEST("however splintered what comes back is, the record has room for the reserve
 		cowdax_close(fs);
 		CHECK_EQUAL(unlink(unit_path("image")), 0);
 	}
+}
+
+TEST("nodes use the pool's splinters up first, the shortest of them, and give back what they do not use")
+{
+	struct cowdax *fs = rig_new(64 * MIB, 0, 512);
+	struct cdx_txn *txn = rig_begin(fs);
+	struct cdx_runs *pool = &txn->record.pool;
+	uint64_t start, count, node, longest = 0;
+
+	CHECK_EQUAL(cdx_alloc_data(txn, 500, &start, &count), 0);
+	/* Runs of 3, 1, 2, 3, 1, 2 ... beside the long one that was there. */
+	for (uint64_t i = 0; i < 30; i++)
+		CHECK_EQUAL(cdx_alloc_give_back(txn, (start + i) * 8, 1 + (i + 2) % 3, false), 1);
+	expect_reserves(txn);
+	for (uint64_t wanted = 1; wanted < 40; wanted += 7) {
+		size_t before = pool->n;
+		uint64_t grains = pool->grains;
+		struct cdx_node *dirty[40];
+
+		for (uint64_t i = 0; i < wanted; i++)
+			CHECK_EQUAL(cdx_node_new(&txn->nodes, CDX_KIND_EXTENT, 0, &dirty[i]), 0);
+		for (uint64_t i = 0; i < wanted; i++) {
+			uint64_t references, end;
+
+			CHECK_EQUAL(cdx_alloc_node(txn, &node), 0);
+			CHECK_EQUAL(cdx_space_count(&txn->space, node, &references, &end), 0);
+			CHECK_EQUAL(references, 1);
+			for (size_t r = 0; r < pool->n; r++)
+				CHECK(node < pool->run[r].start || node >= pool->run[r].start + pool->run[r].count);
+		}
+		cdx_alloc_settle(txn);
+		for (uint64_t i = 0; i < wanted; i++)
+			cdx_node_forget(&txn->nodes, dirty[i]);
+		CHECK_EQUAL(pool->grains, grains - wanted);
+		CHECK(pool->n <= before - wanted / 3 || pool->n <= 16);
+		expect_reserves(txn);
+	}
+	for (size_t i = 0; i < pool->n; i++)
+		longest = pool->run[i].count > longest ? pool->run[i].count : longest;
+	CHECK(longest > 40);
+	cdx_txn_abort(txn);
+	cowdax_close(fs);
 }
 
 TEST("R17: before giving up for lack of space, the reserves go back, but for what a removal needs")

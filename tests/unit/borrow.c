@@ -203,6 +203,34 @@ TEST("a block that comes back to where the base has it is borrowed again")
 	cowdax_close(fs);
 }
 
+TEST("what another handle has shared, or this one and has aborted, is not taken for one's own")
+{
+	struct cowdax *fs = rig_new(16 * MIB, 0, 512), *other = rig_again(fs);
+	uint64_t inode = rig_create(fs, "/a");
+	struct cowdax_error error;
+
+	for (uint64_t i = 0; i < 600; i++)
+		rig_write(fs, inode, i * 8192, 4096, 'a');
+	for (int turn = 0; turn < 6; turn++) {
+		/* Nodes that this handle has just written ... */
+		rig_write(fs, inode, 8192, 4096, 'b');
+		/* ... get another pointer: from another handle, from this, from both, from nobody. */
+		if (turn & 1)
+			CHECK_EQUAL(cowdax_clone(other, "/a", turn < 3 ? "/b" : "/c", NULL, &error), 0);
+		if (turn & 2)
+			CHECK_EQUAL(cowdax_clone(fs, "/a", "/d", NULL, &error), 0);
+		CHECK_EQUAL(cowdax_begin(fs, &error), 0);
+		CHECK_EQUAL(cowdax_clone(fs, "/a", "/e", NULL, &error), 0);
+		cowdax_abort(fs);
+		rig_write(fs, inode, 8192, 4096, 'c');
+		rig_check(fs->path);
+	}
+	rig_expect(fs, rig_lookup(fs, "/b"), 8192, 4096, 'b');
+	rig_expect(fs, rig_lookup(fs, "/d"), 8192, 4096, 'b');
+	cowdax_close(other);
+	cowdax_close(fs);
+}
+
 TEST("clones of clones, each written to: no base has a base, and both sides of each may change")
 {
 	struct cowdax *fs = rig_new(64 * MIB, BLOCK, 512);

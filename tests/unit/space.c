@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The space tree against a plain array of counts. */
+#include "tree/record.h"
 #include "txn/space.h"
 
 #include <errno.h>
@@ -219,6 +220,27 @@ static void share_something(struct lab *lab)
 	add(lab, start, count, 1);
 }
 
+/* Many ranges at once, short ones mostly, some next to each other, a few over many runs. */
+static void share_many(struct lab *lab)
+{
+	struct cdx_run run[40];
+	uint64_t at = draw_grain(lab), gap = 1 + unit_below(&lab->seed, 200);
+	size_t n = 0;
+
+	for (; n < 40 && at < lab->grains; at += unit_below(&lab->seed, gap)) {
+		uint64_t most = unit_below(&lab->seed, 8) ? 1 : 1 + unit_below(&lab->seed, 300), count = 0;
+
+		while (at + count < lab->grains && count < most && lab->count[at + count])
+			count++;
+		if (count)
+			run[n++] = (struct cdx_run){at, count};
+		at += count ? count : 1;
+	}
+	CHECK_EQUAL(cdx_space_share_runs(&lab->space, run, n), 0);
+	for (size_t i = 0; i < n; i++)
+		add(lab, run[i].start, run[i].count, 1);
+}
+
 static void change_something(struct lab *lab)
 {
 	uint64_t start = draw_grain(lab), have = lab->count[start];
@@ -275,8 +297,10 @@ static void random_changes(uint64_t grains, uint32_t block_size, uint32_t node_s
 	for (int i = 0; i < changes; i++) {
 		uint64_t choice = unit_below(&lab->seed, 100);
 
-		if (choice < 15)
+		if (choice < 10)
 			share_something(lab);
+		else if (choice < 15)
+			share_many(lab);
 		else if (choice < 80)
 			change_something(lab);
 		else
@@ -321,6 +345,20 @@ TEST("a change that is not within one run, or of the wrong count, is refused and
 	CHECK_EQUAL(cdx_space_release(&lab->space, at + 5, 6), -EUCLEAN);
 	CHECK_EQUAL(cdx_space_share(&lab->space, at + 10, 1), -EUCLEAN);
 	expect_all(lab);
+	free_lab(lab);
+}
+
+TEST("of many ranges that are shared at once none may have a free grain, nor lie in head or tail")
+{
+	struct lab *lab = make_lab(2048, 4096, 512);
+	uint64_t head = lab->bare.super.head_grains;
+	struct cdx_run free_one[] = {{head + 5, 1}, {head + 10, 2}}, outside[] = {{head - 1, 1}, {head + 5, 1}};
+
+	CHECK_EQUAL(cdx_space_take(&lab->space, head + 5, 6), 0);
+	CHECK_EQUAL(cdx_space_share_runs(&lab->space, free_one, 1), 0);
+	CHECK_EQUAL(cdx_space_share_runs(&lab->space, free_one, 2), -EUCLEAN);
+	CHECK_EQUAL(cdx_space_share_runs(&lab->space, outside, 2), -EUCLEAN);
+	CHECK_EQUAL(cdx_space_share_runs(&lab->space, outside, 0), 0);
 	free_lab(lab);
 }
 
