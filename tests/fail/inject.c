@@ -282,3 +282,15 @@ void __wrap_cdx_node_put(struct cdx_nodes *nodes, struct cdx_node *node)
 	inject_pins--;
 	__real_cdx_node_put(nodes, node);
 }
+
+/* With the node goes the pin of whoever takes it. */
+int __real_cdx_node_take(struct cdx_nodes *nodes, struct cdx_node *node);
+int __wrap_cdx_node_take(struct cdx_nodes *nodes, struct cdx_node *node);
+int __wrap_cdx_node_take(struct cdx_nodes *nodes, struct cdx_node *node)
+{
+	int ret = __real_cdx_node_take(nodes, node);
+
+	if (!ret)
+		inject_pins--;
+	return ret;
+}
