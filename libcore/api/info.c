@@ -184,9 +184,11 @@ static int space_op(struct cowdax *fs, void *args, struct cowdax_error *error)
 	unsigned int shift = fs->super.grains_per_block_shift;
 	struct cowdax_space *space = args;
 	uint64_t available;
-	int ret = available_grains(fs, &available);
+	int ret = cdx_view_lists(&fs->txn);
 
 	(void)error;
+	if (!ret)
+		ret = available_grains(fs, &available);
 	if (ret)
 		return ret;
 	*space = (struct cowdax_space){
@@ -208,15 +210,16 @@ static int info_op(struct cowdax *fs, void *args, struct cowdax_error *error)
 {
 	const struct cdx_record *record = &fs->txn.record;
 	unsigned int shift = fs->super.grains_per_block_shift;
-	uint64_t reserved = record->pool.grains + record->window.grains;
 	struct limbo_sums limbo = {.txn = &fs->txn};
 	struct space_sums space = {0};
 	struct cowdax_info *info = args;
-	uint64_t available;
+	uint64_t available, reserved;
 	int ret;
 
 	(void)error;
-	ret = cdx_space_walk(&fs->txn.space, sum_space, &space);
+	ret = cdx_view_lists(&fs->txn);
+	if (!ret)
+		ret = cdx_space_walk(&fs->txn.space, sum_space, &space);
 	if (!ret)
 		ret = cdx_limbo_walk(&fs->txn, sum_entry, &limbo);
 	free(limbo.met.address);
@@ -224,6 +227,7 @@ static int info_op(struct cowdax *fs, void *args, struct cowdax_error *error)
 		ret = available_grains(fs, &available);
 	if (ret)
 		return ret;
+	reserved = record->pool.grains + record->window.grains;
 	*info = (struct cowdax_info){
 		.block_size = fs->super.block_size,
 		.node_size = fs->super.node_size,

@@ -587,6 +587,24 @@ static void do_read(void *arg)
 	memcpy(access->to, access->from, access->length);
 }
 
+struct words {
+	const struct cdx_pmem *pm;
+	const uint64_t *offsets;
+	le64 *words;
+	size_t count;
+};
+
+static void do_read_words(void *arg)
+{
+	const struct words *these = arg;
+
+	for (size_t i = 0; i < these->count; i++) {
+		const le64 *word = (const void *)(these->pm->base + these->offsets[i]);
+
+		these->words[i].raw = __atomic_load_n(&word->raw, __ATOMIC_ACQUIRE);
+	}
+}
+
 static void store(struct access *access, cdx_access_fn *how)
 {
 	struct cdx_pmem *pm = access->pm;
@@ -686,4 +704,14 @@ int cdx_pmem_read(const struct cdx_pmem *pm, uint64_t offset, void *bytes, size_
 	if (offset > pm->length || length > pm->length - offset)
 		return -EUCLEAN;
 	return cdx_pmem_fetch(bytes, pm->base + offset, length);
+}
+
+int cdx_pmem_read_words(const struct cdx_pmem *pm, const uint64_t *offsets, le64 *words, size_t count)
+{
+	struct words these = {.pm = pm, .offsets = offsets, .words = words, .count = count};
+
+	for (size_t i = 0; i < count; i++)
+		if (offsets[i] > pm->length || sizeof(*words) > pm->length - offsets[i])
+			return -EUCLEAN;
+	return cdx_guard(pm->base, pm->length, do_read_words, &these);
 }

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/le.h"
 #include "cowdax.h"
 
 struct cdx_pmem;
@@ -104,6 +105,12 @@ int cdx_pmem_take_fault(struct cdx_pmem *pm);
  * with @length bytes of *bytes undefined.
  */
 int cdx_pmem_read(const struct cdx_pmem *pm, uint64_t offset, void *bytes, size_t length);
+/*
+ * Read @count words at once, each as it is before or after what another process stores into
+ * it meanwhile; of cdx_pmem_read() no two bytes need be of one time.  Offsets are multiples
+ * of 8.  -EIO like cdx_pmem_read, if only one cannot be read.
+ */
+int cdx_pmem_read_words(const struct cdx_pmem *pm, const uint64_t *offsets, le64 *words, size_t count);
 /* Whether a range can be read: 0, or -EIO with *bad its first byte that cannot. */
 int cdx_pmem_probe(const struct cdx_pmem *pm, uint64_t offset, uint64_t length, uint64_t *bad);
 /* The same as cdx_pmem_read from a place in the mapping that is known by its address. */

@@ -247,14 +247,18 @@ static int decode_limbo(struct cdx_limbo_list *list, const struct cdx_super *sup
 	return ret;
 }
 
-int cdx_record_decode(struct cdx_record *record, const struct cdx_super *super,
-		      const struct cdx_disk_commit *slot)
+static void forget_lists(struct cdx_record *record)
 {
-	const struct cdx_disk_run *pool = (const struct cdx_disk_run *)(slot + 1);
-	const struct cdx_disk_run *window = pool + get16(slot->n_pool);
-	const struct cdx_disk_limbo *limbo = (const struct cdx_disk_limbo *)(window + get16(slot->n_window));
+	record->pool.n = record->window.n = record->list.n = 0;
+	record->pool.grains = record->window.grains = 0;
+}
+
+int cdx_record_decode_roots(struct cdx_record *record, const struct cdx_super *super,
+			    const struct cdx_disk_commit *slot)
+{
 	int ret;
 
+	forget_lists(record);
 	record->transaction = get64(slot->transaction);
 	record->next_inode = get64(slot->next_inode);
 	record->inodes = get64(slot->inodes);
@@ -277,13 +281,33 @@ int cdx_record_decode(struct cdx_record *record, const struct cdx_super *super,
 		ret = decode_ref(&record->limbo, super, &slot->limbo);
 	if (!ret)
 		ret = decode_ref(&record->staging, super, &slot->staging);
-	if (!ret)
-		ret = decode_runs(&record->pool, super, pool, get16(slot->n_pool));
+	return ret;
+}
+
+int cdx_record_decode_lists(struct cdx_record *record, const struct cdx_super *super,
+			    const struct cdx_disk_commit *slot)
+{
+	const struct cdx_disk_run *pool = (const struct cdx_disk_run *)(slot + 1);
+	const struct cdx_disk_run *window = pool + get16(slot->n_pool);
+	const struct cdx_disk_limbo *limbo = (const struct cdx_disk_limbo *)(window + get16(slot->n_window));
+	int ret;
+
+	ret = decode_runs(&record->pool, super, pool, get16(slot->n_pool));
 	if (!ret)
 		ret = decode_runs(&record->window, super, window, get16(slot->n_window));
 	if (!ret)
 		ret = decode_limbo(&record->list, super, record->transaction, limbo, get16(slot->n_limbo));
+	if (ret)
+		forget_lists(record);
 	return ret;
+}
+
+int cdx_record_decode(struct cdx_record *record, const struct cdx_super *super,
+		      const struct cdx_disk_commit *slot)
+{
+	int ret = cdx_record_decode_roots(record, super, slot);
+
+	return ret ? ret : cdx_record_decode_lists(record, super, slot);
 }
 
 static struct cdx_disk_run *encode_runs(struct cdx_disk_run *disk, const struct cdx_runs *runs)
@@ -384,4 +408,46 @@ const union cdx_slot *cdx_slots_newest(const struct cdx_slots *slots)
 			newest = slot;
 	}
 	return newest;
+}
+
+/*
+ * The highest of the four numbers, whatever else is in the copies: no valid one has a higher.
+ * It has to stand in the primary of its slot.  Where a mirror has more than its primary, or
+ * one of the four cannot be read, cdx_slots_read() has rules for that.
+ */
+bool cdx_slots_peek(const struct cdx_pmem *pm, const struct cdx_super *super, uint64_t *number)
+{
+	const uint64_t at = offsetof(struct cdx_disk_commit, transaction);
+	uint64_t primary = cdx_slot_offset(super, 0, false) + at, mirror = cdx_slot_offset(super, 0, true) + at;
+	uint64_t places[4] = {primary, primary + CDX_SLOT_SIZE, mirror, mirror + CDX_SLOT_SIZE};
+	uint64_t highest = 0;
+	le64 numbers[4];
+
+	if (cdx_pmem_read_words(pm, places, numbers, 4))
+		return false;
+	for (int i = 0; i < 4; i++)
+		if (get64(numbers[i]) > highest)
+			highest = get64(numbers[i]);
+	if (highest < CDX_FIRST_TRANSACTION || highest > CDX_LAST_TRANSACTION ||
+	    get64(numbers[highest & 1]) != highest)
+		return false;
+	*number = highest;
+	return true;
+}
+
+bool cdx_slots_fetch(const struct cdx_pmem *pm, const struct cdx_super *super, uint64_t number,
+		     union cdx_slot *slot)
+{
+	int parity = (int)(number & 1);
+	uint64_t place = cdx_slot_offset(super, parity, false);
+	size_t fixed = sizeof(slot->commit), length;
+
+	if (cdx_pmem_read(pm, place, slot, fixed))
+		return false;
+	length = get32(slot->commit.length);
+	if (length < fixed || length > sizeof(*slot) || get64(slot->commit.transaction) != number)
+		return false;
+	if (length > fixed && cdx_pmem_read(pm, place + fixed, slot->bytes + fixed, length - fixed))
+		return false;
+	return cdx_slot_valid(super, &slot->commit, parity);
 }

@@ -60,6 +60,11 @@ void cdx_limbo_list_remove(struct cdx_limbo_list *list, size_t index);
 /* Decode a valid slot; -EUCLEAN when it points where nothing can be. */
 int cdx_record_decode(struct cdx_record *record, const struct cdx_super *super,
 		      const struct cdx_disk_commit *slot);
+/* The same in two steps: all but the lists, which are empty then; and these, which they are if it fails. */
+int cdx_record_decode_roots(struct cdx_record *record, const struct cdx_super *super,
+			    const struct cdx_disk_commit *slot);
+int cdx_record_decode_lists(struct cdx_record *record, const struct cdx_super *super,
+			    const struct cdx_disk_commit *slot);
 /* Encode and seal; the lists are within the limits.  Returns the length. */
 size_t cdx_record_encode(const struct cdx_record *record, const struct cdx_super *super,
 			 struct cdx_disk_commit *slot);
@@ -82,5 +87,16 @@ struct cdx_slots {
 int cdx_slots_read(const struct cdx_pmem *pm, const struct cdx_super *super, struct cdx_slots *slots);
 /* The newest valid copy, NULL when there is none. */
 const union cdx_slot *cdx_slots_newest(const struct cdx_slots *slots);
+
+/*
+ * The same for less, where nothing is odd: for readers, who store nothing.  First the number
+ * that the newest commit has if it is whole, then its record.  What they tell is what
+ * cdx_slots_newest() would have, or was committed meanwhile; or they tell nothing (false), and
+ * only cdx_slots_read() can say why.
+ */
+bool cdx_slots_peek(const struct cdx_pmem *pm, const struct cdx_super *super, uint64_t *number);
+/* *slot is filled in up to its length; without a meaning when this is false. */
+bool cdx_slots_fetch(const struct cdx_pmem *pm, const struct cdx_super *super, uint64_t number,
+		     union cdx_slot *slot);
 
 #endif

@@ -82,7 +82,9 @@ int cdx_txn_start(struct cdx_txn *txn)
 
 	if (txn->committed.transaction >= CDX_LAST_TRANSACTION)
 		return -EOVERFLOW;
-	ret = cdx_view_reset(txn);
+	ret = cdx_view_lists(txn);
+	if (!ret)
+		ret = cdx_view_reset(txn);
 	if (ret)
 		return ret;
 	txn->busy = txn->took_data;

@@ -2,6 +2,8 @@
 /* Seeing an image: the newest commit, and the reader's epoch that holds it (I5, R2, R6). */
 #include "txn/view.h"
 
+#define HASTY_TRIES 4
+
 int cdx_view_reset(struct cdx_txn *txn)
 {
 	int ret = 0;
@@ -19,21 +21,49 @@ int cdx_view_reset(struct cdx_txn *txn)
 	return ret;
 }
 
-int cdx_view_adopt(struct cdx_txn *txn, const union cdx_slot *slot)
+/* What has been decoded, or tried to be, is what is seen. */
+static int adopt(struct cdx_txn *txn, int ret, uint64_t trimmed)
 {
-	uint64_t trimmed = txn->committed.trimmed;
-	int ret;
-
-	/* Looking does not make this handle forget that it made this commit durable. */
-	if (txn->seen == CDX_SEEN_OWN && get64(slot->commit.transaction) == txn->committed.transaction)
-		return cdx_view_reset(txn);
 	txn->working = CDX_WORKING_STALE;
-	ret = cdx_record_decode(&txn->committed, txn->super, &slot->commit);
 	txn->seen = ret ? CDX_SEEN_NOTHING : CDX_SEEN_SLOT;
 	txn->shared_at = txn->committed.transaction;	/* what others may have shared */
 	if (txn->committed.trimmed != trimmed)
 		cdx_pmem_forget_backing(&txn->device->pm);
 	return ret ? ret : cdx_view_reset(txn);
+}
+
+int cdx_view_adopt(struct cdx_txn *txn, const union cdx_slot *slot)
+{
+	uint64_t trimmed = txn->committed.trimmed;
+
+	/* Looking does not make this handle forget that it made this commit durable. */
+	if (txn->seen == CDX_SEEN_OWN && get64(slot->commit.transaction) == txn->committed.transaction)
+		return cdx_view_reset(txn);
+	txn->unlisted = false;
+	return adopt(txn, cdx_record_decode(&txn->committed, txn->super, &slot->commit), trimmed);
+}
+
+/* The same with txn->slot, for a reader: the lists are left there. */
+static int adopt_roots(struct cdx_txn *txn)
+{
+	uint64_t trimmed = txn->committed.trimmed;
+
+	txn->unlisted = true;
+	return adopt(txn, cdx_record_decode_roots(&txn->committed, txn->super, &txn->slot.commit), trimmed);
+}
+
+int cdx_view_lists(struct cdx_txn *txn)
+{
+	int ret;
+
+	if (!txn->unlisted)
+		return 0;
+	ret = cdx_record_decode_lists(&txn->committed, txn->super, &txn->slot.commit);
+	if (ret)
+		return ret;
+	txn->unlisted = false;
+	txn->working = CDX_WORKING_STALE;
+	return cdx_view_reset(txn);
 }
 
 /*
@@ -80,40 +110,55 @@ static int hold(struct cdx_txn *txn, uint64_t number)
 	return ret;
 }
 
-/* As below, where nothing has been committed since this handle last looked: 1, or 0. */
-static int view_known(struct cdx_txn *txn)
+/*
+ * See what is the newest now, if that is @least or more: what was seen before, or else what is
+ * read.  1, or 0 where that does not tell; a store that is met halfway is soon over.
+ */
+static int see(struct cdx_txn *txn, uint64_t least)
 {
-	int ret;
+	uint64_t newest;
+	int ret = 0;
 
-	if (!cdx_view_is_newest(txn))
-		return 0;
-	ret = hold(txn, txn->committed.transaction);
-	if (ret)
-		return ret;
-	if (cdx_view_is_newest(txn)) {
-		ret = cdx_view_reset(txn);
-		return ret ? ret : 1;
+	for (int tries = 0; tries < HASTY_TRIES; tries++) {
+		if (!cdx_slots_peek(&txn->device->pm, txn->super, &newest) || newest < least)
+			return 0;
+		/* What a number means has been seen once, whole, and is nothing else ever after. */
+		if (txn->seen != CDX_SEEN_NOTHING && newest == txn->committed.transaction) {
+			ret = cdx_view_reset(txn);
+			return ret ? ret : 1;
+		}
+		txn->seen = CDX_SEEN_NOTHING;	/* whose lists are about to go */
+		if (cdx_slots_fetch(&txn->device->pm, txn->super, newest, &txn->slot)) {
+			ret = adopt_roots(txn);
+			return ret ? ret : 1;
+		}
 	}
-	cdx_txn_release_view(txn);
 	return 0;
 }
 
-/*
- * Lock the newest number known, then look again and use the newest (I5): a
- * writer that asked for readers before the lock was there undoes nothing that
- * the image seen now can reach.
- */
-int cdx_txn_view(struct cdx_txn *txn, struct cowdax_error *error)
+/* As cdx_txn_view(), where nothing is odd about the slots: 1, or 0. */
+static int view_hastily(struct cdx_txn *txn)
+{
+	uint64_t known;
+	int ret;
+
+	if (!cdx_slots_peek(&txn->device->pm, txn->super, &known))
+		return 0;
+	ret = hold(txn, known);
+	if (!ret)
+		ret = see(txn, known);
+	if (ret <= 0)
+		cdx_txn_release_view(txn);
+	return ret;
+}
+
+/* The same by all four copies, whatever is odd about them. */
+static int view_thoroughly(struct cdx_txn *txn, struct cowdax_error *error)
 {
 	struct cdx_slots slots;
 	uint64_t known, newest;
 	int ret;
 
-	if (txn->epoch)
-		return 0;
-	ret = view_known(txn);
-	if (ret)
-		return ret < 0 ? ret : 0;
 	for (int tries = 0; tries < 1000; tries++) {
 		ret = peek_newest(txn, &slots, &known);
 		if (ret == -EUCLEAN)
@@ -129,4 +174,21 @@ int cdx_txn_view(struct cdx_txn *txn, struct cowdax_error *error)
 		cdx_txn_release_view(txn);
 	}
 	return cdx_error(error, -EUCLEAN, "%s: no valid commit record: the image is damaged", txn->device->path);
+}
+
+/*
+ * Lock the newest number known, then look again and use the newest (I5): a
+ * writer that asked for readers before the lock was there undoes nothing that
+ * the image seen now can reach.
+ */
+int cdx_txn_view(struct cdx_txn *txn, struct cowdax_error *error)
+{
+	int ret;
+
+	if (txn->epoch)
+		return 0;
+	ret = view_hastily(txn);
+	if (ret)
+		return ret < 0 ? ret : 0;
+	return view_thoroughly(txn, error);
 }

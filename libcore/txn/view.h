@@ -17,6 +17,8 @@ void cdx_txn_release_view(struct cdx_txn *txn);
 bool cdx_view_is_newest(const struct cdx_txn *txn);
 /* Make what a valid slot says the commit that is seen. */
 int cdx_view_adopt(struct cdx_txn *txn, const union cdx_slot *slot);
+/* Have the lists of the commit that is seen, which reading does without: for what looks into them. */
+int cdx_view_lists(struct cdx_txn *txn);
 /* Forget every change since the commit that is seen. */
 int cdx_view_reset(struct cdx_txn *txn);
 

@@ -166,6 +166,16 @@ int __wrap_cdx_pmem_read(const struct cdx_pmem *pm, uint64_t offset, void *bytes
 	return fails(FAULT_READ) ? -EIO : __real_cdx_pmem_read(pm, offset, bytes, length);
 }
 
+int __real_cdx_pmem_read_words(const struct cdx_pmem *pm, const uint64_t *offsets, le64 *words, size_t count);
+int __wrap_cdx_pmem_read_words(const struct cdx_pmem *pm, const uint64_t *offsets, le64 *words, size_t count);
+int __wrap_cdx_pmem_read_words(const struct cdx_pmem *pm, const uint64_t *offsets, le64 *words, size_t count)
+{
+	for (size_t i = 0; i < 2 * count; i++)
+		if (offsets[i / 2] < inject_bad[i % 2].end && inject_bad[i % 2].start < offsets[i / 2] + sizeof(*words))
+			return -EIO;
+	return fails(FAULT_READ) ? -EIO : __real_cdx_pmem_read_words(pm, offsets, words, count);
+}
+
 int __real_cdx_pmem_fetch(void *bytes, const void *from, size_t length);
 int __wrap_cdx_pmem_fetch(void *bytes, const void *from, size_t length);
 int __wrap_cdx_pmem_fetch(void *bytes, const void *from, size_t length)

@@ -21,6 +21,17 @@ int __wrap_cdx_pmem_read(const struct cdx_pmem *pm, uint64_t offset, void *bytes
 	return __real_cdx_pmem_read(pm, offset, bytes, length);
 }
 
+int __real_cdx_pmem_read_words(const struct cdx_pmem *pm, const uint64_t *offsets, le64 *words, size_t count);
+int __wrap_cdx_pmem_read_words(const struct cdx_pmem *pm, const uint64_t *offsets, le64 *words, size_t count);
+int __wrap_cdx_pmem_read_words(const struct cdx_pmem *pm, const uint64_t *offsets, le64 *words, size_t count)
+{
+	for (int i = 0; i < 4; i++)
+		for (size_t j = 0; j < count; j++)
+			if (unreadable[i] && offsets[j] - unreadable[i] < CDX_SLOT_SIZE)
+				return -EIO;
+	return __real_cdx_pmem_read_words(pm, offsets, words, count);
+}
+
 /* ---- runs -------------------------------------------------------------------------- */
 
 TEST("a run joins its neighbours on both sides")
@@ -248,6 +259,33 @@ TEST("R20: a record that points where nothing can be is refused, its checksum ri
 	bare_free(&bare);
 }
 
+TEST("the lists can be decoded after the rest; until then, and when they are refused, they are empty")
+{
+	struct cdx_record record, back = {0};
+	struct cdx_disk_run *runs;
+	union cdx_slot slot;
+	struct bare bare;
+
+	bare_make(&bare, 16 << 20, 4096, 512);
+	fill_record(&record, &bare.super, 3, 4, 5);
+	cdx_record_encode(&record, &bare.super, &slot.commit);
+	for (int round = 0; round < 2; round++) {
+		CHECK_EQUAL(cdx_record_decode_roots(&back, &bare.super, &slot.commit), 0);
+		CHECK(back.transaction == record.transaction && back.fs.address == record.fs.address);
+		CHECK(!back.pool.n && !back.window.n && !back.list.n && !back.pool.grains && !back.window.grains);
+		CHECK_EQUAL(cdx_record_decode_lists(&back, &bare.super, &slot.commit), 0);
+		expect_same(&record, &back);
+	}
+	runs = (struct cdx_disk_run *)(&slot.commit + 1);
+	runs[6].count = put64(UINT64_MAX);
+	CHECK_EQUAL(cdx_record_decode_roots(&back, &bare.super, &slot.commit), 0);
+	CHECK_EQUAL(cdx_record_decode_lists(&back, &bare.super, &slot.commit), -EUCLEAN);
+	CHECK(!back.pool.n && !back.window.n && !back.list.n && !back.pool.grains && !back.window.grains);
+	cdx_record_exit(&back);
+	cdx_record_exit(&record);
+	bare_free(&bare);
+}
+
 /* ---- slots -------------------------------------------------------------------------------- */
 
 TEST("R3: of the four copies the newest valid one counts, whichever are torn")
@@ -315,5 +353,172 @@ TEST("R3: a copy that cannot be read does not count; a slot of which neither can
 			CHECK_EQUAL(found.valid[i / 2][i % 2], i < 2 && !(bad >> i & 1));
 	}
 	memset(unreadable, 0, sizeof(unreadable));
+	bare_free(&bare);
+}
+
+/* ---- a reader's look ------------------------------------------------------------------------ */
+
+/* What a copy may be.  Numbers are relative to N, the newest of a legal image; parity is kept. */
+enum state {
+	NEWEST,		/* in slot N % 2: N; in the other: N - 1 */
+	OLDER,		/* N - 2; N - 3 */
+	AHEAD,		/* N + 2; N + 1 */
+	TORN,		/* bears the newest's number, and fails its checksum */
+	TORN_AHEAD,	/* a higher one: a store that was begun */
+	TORN_ODD,	/* a number of the other slot's, one below the one above */
+	ZEROS,
+	WILD,		/* a number that none can have */
+	FOREIGN,	/* another filesystem's, older */
+	FOREIGN_AHEAD,
+	UNREADABLE,
+	STATES
+};
+
+struct look { union cdx_slot newest[2], older[2], ahead[2], foreign[2], foreign_ahead[2]; };
+
+static void make_slot(const struct cdx_super *super, union cdx_slot *slot, uint64_t number, size_t limbo)
+{
+	struct cdx_record record;
+
+	fill_record(&record, super, 0, 0, limbo);
+	record.transaction = number;
+	memset(slot, 0x5a, sizeof(*slot));
+	cdx_record_encode(&record, super, &slot->commit);
+	cdx_record_exit(&record);
+}
+
+static void make_look(const struct cdx_super *super, uint64_t newest, struct look *look)
+{
+	struct cdx_super other = *super;
+
+	other.size /= 2;
+	for (uint64_t back = 0; back < 2; back++) {
+		int parity = (int)((newest - back) & 1);
+
+		make_slot(super, &look->newest[parity], newest - back, 3);
+		make_slot(super, &look->older[parity], newest - back - 2, CDX_MAX_RECORD_LIMBO);
+		make_slot(super, &look->ahead[parity], newest - back + 2, 0);
+		make_slot(&other, &look->foreign[parity], newest - back - 2, 1);
+		make_slot(&other, &look->foreign_ahead[parity], newest - back + 2, 1);
+	}
+}
+
+static void put_state(struct bare *bare, const struct look *look, int parity, int mirror, enum state state)
+{
+	uint64_t place = cdx_slot_offset(&bare->super, parity, mirror);
+	union cdx_slot *at = (union cdx_slot *)(bare->bytes + place);
+
+	*at = look->newest[parity];
+	unreadable[parity * 2 + mirror] = state == UNREADABLE ? place : 0;
+	switch (state) {
+	case OLDER:
+		*at = look->older[parity];
+		break;
+	case AHEAD:
+		*at = look->ahead[parity];
+		break;
+	case TORN:
+		at->bytes[sizeof(at->commit) + 20] ^= 1;
+		break;
+	case TORN_AHEAD:
+		at->commit.transaction = look->ahead[parity].commit.transaction;
+		break;
+	case TORN_ODD:
+		at->commit.transaction = put64(get64(at->commit.transaction) + 1);
+		break;
+	case ZEROS:
+		memset(at, 0, sizeof(*at));
+		break;
+	case WILD:
+		at->commit.transaction = put64(UINT64_MAX - !parity);
+		break;
+	case FOREIGN:
+		*at = look->foreign[parity];
+		break;
+	case FOREIGN_AHEAD:
+		*at = look->foreign_ahead[parity];
+		break;
+	default:
+		break;
+	}
+}
+
+/* FORMAT 4, but for a store that was begun: in slot N % 2 the primary has N, in the other N - 1 or nothing. */
+static bool legal(const enum state state[2][2], int newest)
+{
+	enum state mirror = state[newest][1], other = state[!newest][0];
+
+	return state[newest][0] == NEWEST && (mirror <= OLDER || mirror == TORN || mirror == ZEROS) &&
+	       (other == NEWEST || other == TORN || other == ZEROS) && state[!newest][1] == NEWEST;
+}
+
+/* It can be one, and the primary of its slot bears it. */
+static void expect_number(const struct bare *bare, uint64_t number)
+{
+	uint64_t place = cdx_slot_offset(&bare->super, (int)(number & 1), false);
+
+	CHECK(number >= CDX_FIRST_TRANSACTION && number <= CDX_LAST_TRANSACTION);
+	CHECK_EQUAL(get64(((const struct cdx_disk_commit *)(bare->bytes + place))->transaction), number);
+}
+
+TEST("R3: what a reader takes for the newest is what all four copies say, in whatever states they are")
+{
+	unsigned int told = 0, states = 0;
+	union cdx_slot slot;
+	struct cdx_slots all;
+	struct look look;
+	struct bare bare;
+
+	bare_make(&bare, 16 << 20, 4096, 512);
+	for (uint64_t newest = 8; newest < 10; newest++) {
+		make_look(&bare.super, newest, &look);
+		for (int code = 0; code < STATES * STATES * STATES * STATES; code++) {
+			const enum state state[2][2] = {
+				{code % STATES, code / STATES % STATES},
+				{code / STATES / STATES % STATES, code / STATES / STATES / STATES},
+			};
+			uint64_t number = 0;
+			bool peeks, tells;
+
+			for (int i = 0; i < 4; i++)
+				put_state(&bare, &look, i / 2, i % 2, state[i / 2][i % 2]);
+			memset(&slot, 0, sizeof(slot));
+			peeks = cdx_slots_peek(&bare.pm, &bare.super, &number);
+			if (peeks)
+				expect_number(&bare, number);
+			tells = peeks && cdx_slots_fetch(&bare.pm, &bare.super, number, &slot);
+			CHECK(tells || !legal(state, (int)(newest & 1)));
+			states++;
+			if (!tells)
+				continue;
+			told++;
+			CHECK_EQUAL(cdx_slots_read(&bare.pm, &bare.super, &all), 0);
+			CHECK_EQUAL(get64(slot.commit.transaction), number);
+			CHECK(memcmp(&slot, cdx_slots_newest(&all), get32(slot.commit.length)) == 0);
+		}
+	}
+	unit_note("%u of %u states tell a reader what it needs", told, states);
+	memset(unreadable, 0, sizeof(unreadable));
+	bare_free(&bare);
+}
+
+TEST("R20: a slot whose length or number is not what it should be is nothing to a reader")
+{
+	union cdx_slot good, slot, *at;
+	struct bare bare;
+
+	bare_make(&bare, 16 << 20, 4096, 512);
+	at = (union cdx_slot *)(bare.bytes + cdx_slot_offset(&bare.super, 0, false));
+	make_slot(&bare.super, &good, 8, 4);
+	*at = good;
+	CHECK(cdx_slots_fetch(&bare.pm, &bare.super, 8, &slot));
+	CHECK(!cdx_slots_fetch(&bare.pm, &bare.super, 6, &slot));
+	CHECK(!cdx_slots_fetch(&bare.pm, &bare.super, 9, &slot));
+	for (uint32_t length = 0; length < 2 * CDX_SLOT_SIZE; length += 4) {
+		at->commit.length = put32(length);
+		CHECK_EQUAL(cdx_slots_fetch(&bare.pm, &bare.super, 8, &slot), length == get32(good.commit.length));
+	}
+	at->commit.length = put32(UINT32_MAX);
+	CHECK(!cdx_slots_fetch(&bare.pm, &bare.super, 8, &slot));
 	bare_free(&bare);
 }

@@ -153,6 +153,7 @@ TEST("I1: a commit stores only to what was free, and to the slot that is not the
 
 	fs = make_recorded(&recorder, &inode);
 	old = rig_open(fs->path, COWDAX_RDONLY);
+	CHECK_EQUAL(cdx_view_lists(&old->txn), 0);
 	newest = fs->txn.committed.transaction;
 	rig_write(fs, inode, 5000, 100, 'b');
 	for (size_t i = 0; i < recorder.count; i++) {
