@@ -66,7 +66,19 @@ enum cowdax_open_flags {
 	COWDAX_DRY_RUN = 2,		/* compute everything, store nothing (maps read-only, but needs to be allowed to write) */
 	COWDAX_NO_WAIT = 4,		/* -EAGAIN rather than wait for a lock */
 	COWDAX_BACKUP_SUPER = 8,	/* use the backup superblock, even if the other is whole */
+	COWDAX_LINGER = 16,		/* for many small reads: hold on to space between them, see below */
 };
+
+/*
+ * Reading an image that others change takes a lock that keeps what is read from being used
+ * again, and gives it back: two calls of the kernel, which are half of what a small read costs.
+ * With COWDAX_LINGER the handle gives it back later: when it reads again and has held it for 8
+ * commits or, with a newer one there, for 64 reads; when it begins a change; when it is closed.
+ * It sees the newest commit all the same, each time.  But until then, for ever if it does
+ * nothing, none of the space that was freed since the lock was taken can be used again by
+ * others: their small writes are dearer by a third for it, and may get ENOSPC.
+ * COWDAX_RDONLY and COWDAX_DRY_RUN hold what they see for the handle's life anyway.
+ */
 
 /** How to open; zeroed means defaults. */
 struct cowdax_open_options {

@@ -106,6 +106,7 @@ static int open_image(struct cowdax *fs, const struct cowdax_open_options *optio
 		ret = cdx_txn_init(&fs->txn, &fs->device, &fs->super);
 	if (ret)
 		return ret;
+	fs->txn.lingers = fs->flags & COWDAX_LINGER;
 	if (options->time) {
 		fs->txn.now = *options->time;
 		fs->txn.now_is_given = true;
@@ -242,6 +243,7 @@ static int lock_range(struct cowdax *fs, uint64_t inode, uint64_t first, uint64_
 
 	if (fs->flags & (COWDAX_DRY_RUN | COWDAX_RDONLY))
 		return 0;
+	cdx_txn_rest(&fs->txn);
 	ret = cdx_range_lock(&fs->device, &fs->range, inode, first, count, wait);
 	if (ret == -EAGAIN)
 		return cdx_error(error, ret, "%s: another process is writing there", fs->path);
@@ -672,7 +674,7 @@ int cdx_image_change(struct cowdax *fs, cdx_image_op *op, void *args, struct cow
 int cdx_image_look(struct cowdax *fs, cdx_image_op *op, void *args, const char *what,
 		   struct cowdax_error *error)
 {
-	bool own_view = !cdx_txn_is_open(&fs->txn) && !fs->txn.epoch;
+	bool own_view = !cdx_txn_is_open(&fs->txn) && !cdx_view_is_held(&fs->txn);
 	int ret;
 
 	cdx_image_enter(fs, error);

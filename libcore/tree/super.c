@@ -209,15 +209,6 @@ int cdx_super_read(const struct cdx_device *device, bool *backup, struct cdx_sup
 
 /* ---- slots ------------------------------------------------------------------------ */
 
-uint64_t cdx_slot_offset(const struct cdx_super *super, int parity, bool mirror)
-{
-	uint64_t slot = (uint64_t)parity * CDX_SLOT_SIZE;
-
-	if (mirror)
-		return super->size - CDX_SUPER_SIZE - 2 * CDX_SLOT_SIZE + slot;
-	return CDX_SUPER_SIZE + slot;
-}
-
 static uint32_t slot_crc(const struct cdx_super *super, const struct cdx_disk_commit *slot, size_t length)
 {
 	return cdx_crc32c(super->crc_seed, (const unsigned char *)slot + 8, length - 8);

@@ -46,7 +46,14 @@ int cdx_super_check_slots(const struct cdx_device *device, const struct cdx_supe
 size_t cdx_super_backup_places(const struct cdx_device *device, uint64_t place[CDX_BACKUP_PLACES]);
 
 /* Where slot @parity (0 or 1) lies, bytes. */
-uint64_t cdx_slot_offset(const struct cdx_super *super, int parity, bool mirror);
+static inline uint64_t cdx_slot_offset(const struct cdx_super *super, int parity, bool mirror)
+{
+	uint64_t slot = (uint64_t)parity * CDX_SLOT_SIZE;
+
+	if (mirror)
+		return super->size - CDX_SUPER_SIZE - 2 * CDX_SLOT_SIZE + slot;
+	return CDX_SUPER_SIZE + slot;
+}
 /* Whether @slot (CDX_SLOT_SIZE bytes) is a valid record for slot @parity. */
 bool cdx_slot_valid(const struct cdx_super *super, const struct cdx_disk_commit *slot, int parity);
 /* Whether @slot, which is not valid, shows that another filesystem has taken the place of @super's. */

@@ -90,6 +90,9 @@ struct cdx_txn {
 		uint64_t ask_again;	/* the transaction that is to ask next: they held something up */
 	} readers;
 	uint64_t epoch;			/* transaction whose reader byte this handle holds; 0: none */
+	bool lingers;			/* it goes on doing so when a view is released */
+	bool idle;			/* and does: nothing is being looked at */
+	unsigned int lingered;		/* looks that it has served although there was a newer commit */
 	struct timespec now;		/* stamp of this transaction's changes */
 	bool now_is_given;		/* and of every other's */
 	struct {			/* removed trees, see fs/orphan.c */

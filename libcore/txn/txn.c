@@ -72,6 +72,7 @@ void cdx_txn_disown(struct cdx_txn *txn)
 		cdx_phase_enter(txn, CDX_PHASE_IDLE);
 	txn->epoch = 0;
 	txn->mirror_due = false;
+	txn->idle = false;
 }
 
 /* ---- beginning ------------------------------------------------------------------------------ */
@@ -138,6 +139,7 @@ static int lock(struct cdx_txn *txn, struct cowdax_error *error)
 
 	if (!(txn->device->flags & CDX_DEVICE_WRITABLE))
 		return cdx_error(error, -EROFS, "%s: the image is open for reading only", txn->device->path);
+	cdx_txn_rest(txn);
 	ret = cdx_device_lock(txn->device, txn->device->lock.commit, 1, true, wait);
 	if (ret == -EAGAIN)
 		return cdx_error(error, ret, "%s: another process is writing to the image", txn->device->path);

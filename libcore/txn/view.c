@@ -3,6 +3,9 @@
 #include "txn/view.h"
 
 #define HASTY_TRIES 4
+/* A byte that is held for later serves so many commits, and so many looks once there is a newer one. */
+#define LINGER_COMMITS 8
+#define LINGER_LOOKS 64
 
 int cdx_view_reset(struct cdx_txn *txn)
 {
@@ -52,13 +55,10 @@ static int adopt_roots(struct cdx_txn *txn)
 	return adopt(txn, cdx_record_decode_roots(&txn->committed, txn->super, &txn->slot.commit), trimmed);
 }
 
-int cdx_view_lists(struct cdx_txn *txn)
+int cdx_view_decode_lists(struct cdx_txn *txn)
 {
-	int ret;
+	int ret = cdx_record_decode_lists(&txn->committed, txn->super, &txn->slot.commit);
 
-	if (!txn->unlisted)
-		return 0;
-	ret = cdx_record_decode_lists(&txn->committed, txn->super, &txn->slot.commit);
 	if (ret)
 		return ret;
 	txn->unlisted = false;
@@ -94,11 +94,20 @@ static int peek_newest(struct cdx_txn *txn, struct cdx_slots *slots, uint64_t *n
 	return ret;
 }
 
-void cdx_txn_release_view(struct cdx_txn *txn)
+void cdx_view_let_go(struct cdx_txn *txn)
 {
 	if (txn->epoch)
 		cdx_device_unlock(txn->device, txn->device->lock.readers + txn->epoch, 1);
 	txn->epoch = 0;
+	txn->idle = false;
+}
+
+void cdx_txn_release_view(struct cdx_txn *txn)
+{
+	if (txn->lingers && txn->epoch)
+		txn->idle = true;
+	else
+		cdx_view_let_go(txn);
 }
 
 static int hold(struct cdx_txn *txn, uint64_t number)
@@ -107,20 +116,22 @@ static int hold(struct cdx_txn *txn, uint64_t number)
 
 	if (!ret)
 		txn->epoch = number;
+	txn->lingered = 0;
 	return ret;
 }
 
 /*
- * See what is the newest now, if that is @least or more: what was seen before, or else what is
- * read.  1, or 0 where that does not tell; a store that is met halfway is soon over.
+ * See what is the newest now, if that is from @least to @most: what was seen before, or else
+ * what is read.  1, or 0 where that does not tell; a store that is met halfway is soon over.
  */
-static int see(struct cdx_txn *txn, uint64_t least)
+static int see(struct cdx_txn *txn, uint64_t least, uint64_t most)
 {
 	uint64_t newest;
 	int ret = 0;
 
 	for (int tries = 0; tries < HASTY_TRIES; tries++) {
-		if (!cdx_slots_peek(&txn->device->pm, txn->super, &newest) || newest < least)
+		if (!cdx_slots_peek(&txn->device->pm, txn->super, &newest) || newest < least ||
+		    newest > most)
 			return 0;
 		/* What a number means has been seen once, whole, and is nothing else ever after. */
 		if (txn->seen != CDX_SEEN_NOTHING && newest == txn->committed.transaction) {
@@ -146,9 +157,27 @@ static int view_hastily(struct cdx_txn *txn)
 		return 0;
 	ret = hold(txn, known);
 	if (!ret)
-		ret = see(txn, known);
+		ret = see(txn, known, CDX_LAST_TRANSACTION);
 	if (ret <= 0)
-		cdx_txn_release_view(txn);
+		cdx_view_let_go(txn);
+	return ret;
+}
+
+/*
+ * The same under a byte that is still held.  Not for ever where there is a newer commit, whether
+ * others commit often or, for want of what is held, not at all.
+ */
+static int view_lingering(struct cdx_txn *txn)
+{
+	int ret = 0;
+
+	if (txn->idle && txn->lingered < LINGER_LOOKS)
+		ret = see(txn, txn->epoch, txn->epoch + LINGER_COMMITS);
+	if (ret <= 0)
+		cdx_txn_rest(txn);
+	else if (txn->committed.transaction > txn->epoch)
+		txn->lingered++;
+	txn->idle = false;
 	return ret;
 }
 
@@ -171,7 +200,7 @@ static int view_thoroughly(struct cdx_txn *txn, struct cowdax_error *error)
 		ret = peek_newest(txn, &slots, &newest);
 		if (!ret && newest >= known)
 			return cdx_view_adopt(txn, cdx_slots_newest(&slots));
-		cdx_txn_release_view(txn);
+		cdx_view_let_go(txn);
 	}
 	return cdx_error(error, -EUCLEAN, "%s: no valid commit record: the image is damaged", txn->device->path);
 }
@@ -185,9 +214,11 @@ int cdx_txn_view(struct cdx_txn *txn, struct cowdax_error *error)
 {
 	int ret;
 
-	if (txn->epoch)
+	if (cdx_view_is_held(txn))
 		return 0;
-	ret = view_hastily(txn);
+	ret = view_lingering(txn);
+	if (!ret)
+		ret = view_hastily(txn);
 	if (ret)
 		return ret < 0 ? ret : 0;
 	return view_thoroughly(txn, error);

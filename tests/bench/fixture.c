@@ -58,9 +58,10 @@ void image_make(struct image *image, const char *name, uint64_t size, bool popul
 
 void image_open(struct image *image)
 {
+	struct cowdax_open_options how = {.flags = image->flags};
 	struct cowdax_error error = {0};
 
-	must(cowdax_open(image->path, NULL, &image->fs, &error), &error);
+	must(cowdax_open(image->path, &how, &image->fs, &error), &error);
 	must(cdx_pmem_prepare(&image->fs->device.pm, 0, image->fs->device.pm.length), &error);
 }
 

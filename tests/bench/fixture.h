@@ -12,6 +12,7 @@
 /* An image in the bench's folder, open. */
 struct image {
 	char path[256];
+	unsigned int flags;		/* that image_open() opens it with */
 	struct cowdax *fs;
 };
 /*

@@ -63,15 +63,17 @@ static const struct kind {
 	size_t length;
 	void (*operate)(struct counted *counted);
 	double most;		/* instructions; 0: there is no goal */
+	unsigned int flags;	/* to open with */
 } kinds[] = {
-	{"empty", "instructions: empty commit", EVERY_OTHER, false, 0, empty_commit, 2500},
-	{"private", "  4 KiB into a file that shares nothing", EVERY_OTHER, false, BLOCK, one_write, 15000},
-	{"private-100", "  100 bytes into it", EVERY_OTHER, false, SMALL, one_write, 0},
-	{"clone", "  4 KiB into a clone, in order", EVERY_OTHER, true, BLOCK, one_write, 22000},
-	{"clone-100", "  100 bytes into it", EVERY_OTHER, true, SMALL, one_write, 0},
-	{"scattered", "  4 KiB into a clone, scattered", SHUFFLED, true, BLOCK, one_write, 25000},
-	{"scattered-100", "  100 bytes into it", SHUFFLED, true, SMALL, one_write, 0},
-	{"read", "  4 KiB read", EVERY_OTHER, false, BLOCK, one_read, 0},
+	{"empty", "instructions: empty commit", EVERY_OTHER, false, 0, empty_commit, 2500, 0},
+	{"private", "  4 KiB into a file that shares nothing", EVERY_OTHER, false, BLOCK, one_write, 15000, 0},
+	{"private-100", "  100 bytes into it", EVERY_OTHER, false, SMALL, one_write, 0, 0},
+	{"clone", "  4 KiB into a clone, in order", EVERY_OTHER, true, BLOCK, one_write, 22000, 0},
+	{"clone-100", "  100 bytes into it", EVERY_OTHER, true, SMALL, one_write, 0, 0},
+	{"scattered", "  4 KiB into a clone, scattered", SHUFFLED, true, BLOCK, one_write, 25000, 0},
+	{"scattered-100", "  100 bytes into it", SHUFFLED, true, SMALL, one_write, 0, 0},
+	{"read", "  4 KiB read", EVERY_OTHER, false, BLOCK, one_read, 0, 0},
+	{"read-linger", "  the same, lingering", EVERY_OTHER, false, BLOCK, one_read, 0, COWDAX_LINGER},
 };
 #define KINDS (sizeof(kinds) / sizeof(*kinds))
 
@@ -100,6 +102,7 @@ void instructions_operate(const char *name, const char *path)
 	counted.length = kind->length;
 	counted.operate = kind->operate;
 	snprintf(counted.image.path, sizeof(counted.image.path), "%s", path);
+	counted.image.flags = kind->flags;
 	image_open(&counted.image);
 	must(cowdax_lookup(counted.image.fs, kind->clone ? "/clone" : "/original", &counted.inode, &error),
 	     &error);

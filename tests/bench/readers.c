@@ -118,7 +118,7 @@ static void measure(struct subject *reader, struct worker *writer, struct worker
 	}
 }
 
-static void compare(struct subject *subject, uint64_t length, const char *what)
+static void compare(struct subject *subject, uint64_t length, unsigned int flags, const char *what)
 {
 	struct line line = {what, "beside a copier", AT_LEAST, 0.9};
 	struct worker writer = {.prepare = prepare, .operate = write_somewhere, .subject = subject};
@@ -130,6 +130,7 @@ static void compare(struct subject *subject, uint64_t length, const char *what)
 	subject->length = reader.length = length;
 	workers[0] = worker_start(&writer, 1);
 	workers[1] = worker_start(&control, 1);
+	reader.image.flags = flags;
 	prepare(&reader);
 	measure(&reader, workers[0], workers[1], &rates);
 	report_bandwidth(&line, &rates.control);
@@ -165,7 +166,8 @@ void bench_readers(void)
 	image_make(&subject.image, "readers", IMAGE, true);
 	subject.inode = image_create(&subject.image, "/file");
 	fill_file(&subject);
-	compare(&subject, 4 * MIB, "reads of 4 MiB beside a writer of 4 MiB");
-	compare(&subject, BLOCK, "reads of 4 KiB beside a writer of 4 KiB");
+	compare(&subject, 4 * MIB, 0, "reads of 4 MiB beside a writer of 4 MiB");
+	compare(&subject, BLOCK, 0, "reads of 4 KiB beside a writer of 4 KiB");
+	compare(&subject, BLOCK, COWDAX_LINGER, "  by a handle that lingers");
 	image_remove(&subject.image);
 }

@@ -64,10 +64,9 @@ static void write_versions(void *arg)
 	cowdax_close(fs);
 }
 
-static void read_often(void *arg)
+static void read_often_by(struct scene *scene, unsigned int flags)
 {
-	struct scene *scene = arg;
-	struct cowdax *fs = open_image(scene->image, 0);
+	struct cowdax *fs = open_image(scene->image, flags);
 	uint64_t long_file = find_file(fs, "/long"), short_file = find_file(fs, "/short");
 
 	while (!scene->ended) {
@@ -77,13 +76,23 @@ static void read_often(void *arg)
 	cowdax_close(fs);
 }
 
+static void read_often(void *arg)
+{
+	read_often_by(arg, 0);
+}
+
+static void read_lingering(void *arg)
+{
+	read_often_by(arg, COWDAX_LINGER);
+}
+
 TEST("every read sees one version, whole, while a writer makes new ones on a nearly full image")
 {
 	struct scene *scene = make_scene();
 	pid_t reader[2], writer;
 
 	for (int i = 0; i < 2; i++)
-		reader[i] = start_process(read_often, scene);
+		reader[i] = start_process(i ? read_lingering : read_often, scene);
 	writer = start_process(write_versions, scene);
 	end_process(writer);
 	for (int i = 0; i < 2; i++)

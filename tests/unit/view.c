@@ -19,6 +19,7 @@ static struct play {
 	int step;			/* of the reader's */
 	int from, to;			/* steps that it happens at; or, at the second, ends */
 	uint64_t at_lock;		/* what was the newest when the reader had its lock */
+	unsigned int locks;		/* that the reader has taken */
 	union cdx_slot slot;		/* what has been put aside */
 } *play;
 
@@ -56,10 +57,15 @@ int __wrap_cdx_device_lock(struct cdx_device *device, uint64_t start, uint64_t l
 {
 	int ret;
 
+	/* What may be waited for is not waited for with a reader's byte held. */
+	if (play && play->reader && device == &play->reader->device && exclusive)
+		CHECK_EQUAL(play->reader->txn.epoch, 0);
 	take_step(&device->pm);
 	ret = __real_cdx_device_lock(device, start, length, exclusive, wait);
-	if (play && play->reader && device == &play->reader->device)
+	if (play && play->reader && device == &play->reader->device) {
 		play->at_lock = play->fs->txn.committed.transaction;
+		play->locks++;
+	}
 	return ret;
 }
 
@@ -286,6 +292,118 @@ TEST("a look reads one record and no other, and none that has been seen before")
 	CHECK(now.step - known <= 3);
 	play = NULL;
 	cowdax_close(now.reader);
+	cowdax_close(now.fs);
+}
+
+/* ---- lingering ------------------------------------------------------------------------------------- */
+
+static void look(struct play *now)
+{
+	play = now;
+	CHECK_EQUAL(cdx_txn_view(&now->reader->txn, NULL), 0);
+	play = NULL;
+	CHECK_EQUAL(now->reader->txn.record.transaction, now->fs->txn.committed.transaction);
+	CHECK(now->reader->txn.epoch <= now->fs->txn.committed.transaction);
+}
+
+/* The oldest number that anybody but @fs reads; 0: nobody does. */
+static uint64_t oldest_held(const struct cowdax *fs)
+{
+	uint64_t where = 0, readers = fs->device.lock.readers;
+
+	return cdx_device_lock_test(&fs->device, readers, CDX_LAST_TRANSACTION + 1, &where) ? where - readers : 0;
+}
+
+TEST("I5: a handle that lingers sees what is newest each time, and nothing of it goes while it looks")
+{
+	for (int commits = 0; commits < 12; commits++) {
+		struct play now;
+		int steps = 0;
+
+		prepare(&now);
+		now.happen = commit_between;
+		now.reader = rig_open(now.fs->path, COWDAX_LINGER);
+		for (now.from = 0; now.from <= steps + 3; now.from++) {
+			now.to = now.from + 1;
+			for (int i = 0; i < commits; i++)
+				commit_once(&now);
+			now.at_lock = 0;
+			expect_view(&now, now.fs->txn.committed.transaction);
+			steps = now.step;
+		}
+		cowdax_close(now.reader);
+		rig_check(now.fs->path);
+		cowdax_close(now.fs);
+	}
+}
+
+TEST("a handle that lingers takes one lock for many looks, but not for ever when there is a newer commit")
+{
+	struct play now;
+	uint64_t held;
+
+	prepare(&now);
+	now.reader = rig_open(now.fs->path, COWDAX_LINGER);
+	for (int i = 0; i < 1000; i++) {
+		look(&now);
+		cdx_txn_release_view(&now.reader->txn);
+	}
+	CHECK_EQUAL(now.locks, 1);
+	held = oldest_held(now.fs);
+	CHECK_EQUAL(held, now.fs->txn.committed.transaction);
+	/* One more: looked at often, it comes to be what is held. */
+	commit_once(&now);
+	for (int i = 0; i < 100; i++) {
+		look(&now);
+		cdx_txn_release_view(&now.reader->txn);
+	}
+	CHECK_EQUAL(now.locks, 2);
+	CHECK_EQUAL(oldest_held(now.fs), held + 1);
+	/* Many: looked at rarely, what is held follows. */
+	for (int i = 0; i < 100; i++) {
+		commit_once(&now);
+		look(&now);
+		cdx_txn_release_view(&now.reader->txn);
+		CHECK(now.fs->txn.committed.transaction - oldest_held(now.fs) <= 8);
+	}
+	CHECK(now.locks <= 2 + 100 / 8);
+	cowdax_close(now.reader);
+	CHECK_EQUAL(oldest_held(now.fs), 0);
+	cowdax_close(now.fs);
+}
+
+TEST("a handle that lingers lets go before it changes anything, and one that does not, at once")
+{
+	unsigned char *bytes = calloc(1, 2 * MIB);
+	struct play now;
+
+	CHECK(bytes);
+	prepare(&now);
+	for (int lingers = 0; lingers < 2; lingers++) {
+		struct cowdax *reader = rig_open(now.fs->path, lingers ? COWDAX_LINGER : 0);
+
+		for (int change = 0; change < 4; change++) {
+			now.reader = reader;
+			look(&now);
+			cdx_txn_release_view(&reader->txn);
+			CHECK_EQUAL(oldest_held(now.fs), lingers ? now.fs->txn.committed.transaction : 0);
+			play = &now;
+			if (change == 0)
+				rig_write(reader, now.inode, 0, 10, 'x');
+			else if (change == 1)
+				CHECK_EQUAL(cowdax_write(reader, now.inode, bytes, 2 * MIB, 0, NULL, NULL), -ENOSPC);
+			else if (change == 2)
+				CHECK_EQUAL(cowdax_begin(reader, NULL), 0);
+			play = NULL;
+			CHECK_EQUAL(oldest_held(now.fs),
+				    change == 3 && lingers ? now.fs->txn.committed.transaction : 0);
+			cowdax_abort(reader);
+			rig_lookup(now.fs, "/a");	/* to see what the reader has committed */
+			commit_once(&now);
+		}
+		cowdax_close(reader);
+	}
+	free(bytes);
 	cowdax_close(now.fs);
 }
 
