@@ -16,7 +16,7 @@ int cdx_settle_fence(struct cdx_txn *txn)
 {
 	int ret = cdx_pmem_fence(&txn->device->pm);
 
-	if (ret && txn->mirror_due)
+	if (ret && txn->mirror_due && txn->seen == CDX_SEEN_OWN)
 		txn->seen = CDX_SEEN_SLOT;
 	txn->mirror_due = false;
 	return ret;

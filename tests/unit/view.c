@@ -423,7 +423,8 @@ TEST("what a reader tells of space, and what a transaction after it has, is what
 		CHECK(reader->txn.unlisted && !reader->txn.record.pool.grains);
 		CHECK_EQUAL(cowdax_space(fs, &expected, NULL), 0);
 		CHECK_EQUAL(cowdax_space(reader, &space, NULL), 0);
-		CHECK(memcmp(&space, &expected, sizeof(space)) == 0);
+		CHECK(space.free_blocks == expected.free_blocks && space.inodes == expected.inodes &&
+		      space.available_blocks == expected.available_blocks);
 		CHECK(reader->txn.record.pool.grains > 0);
 		CHECK_EQUAL(cowdax_info(fs, &other, NULL), 0);
 		CHECK_EQUAL(cowdax_info(reader, &info, NULL), 0);
