@@ -76,7 +76,7 @@ enum cowdax_open_flags {
  * commits or, with a newer one there, for 64 reads; when it begins a change; when it is closed.
  * It sees the newest commit all the same, each time.  But until then, for ever if it does
  * nothing, none of the space that was freed since the lock was taken can be used again by
- * others: their small writes are dearer by a third for it, and may get ENOSPC.
+ * others: their small writes are dearer by two fifths for it, and may get ENOSPC.
  * COWDAX_RDONLY and COWDAX_DRY_RUN hold what they see for the handle's life anyway.
  */
 

@@ -314,6 +314,7 @@ int cdx_node_get(struct cdx_nodes *nodes, uint64_t address, uint32_t crc, uint8_
 	node->address = address;
 	node->crc = crc;
 	node->pins = 1;
+	node->own = CDX_OWN_UNKNOWN;
 	if (!ret && !node_valid(nodes, node, kind, level))
 		ret = -EUCLEAN;
 	if (ret) {
@@ -408,6 +409,7 @@ int cdx_node_copy(struct cdx_nodes *nodes, const struct cdx_node *node, struct c
 	memcpy(&(*copy)->disk, &node->disk, cdx_node_used(node));
 	(*copy)->base = node->base;
 	(*copy)->base_crc = node->base_crc;
+	(*copy)->own = node->own;
 	(*copy)->touched = CDX_TOUCHED_NONE;
 	return 0;
 }
@@ -423,7 +425,6 @@ int cdx_node_take(struct cdx_nodes *nodes, struct cdx_node *node)
 		if (set[way] == node)
 			set[way] = NULL;
 	take_slot(nodes, node);
-	node->own = 0;
 	node->touched = CDX_TOUCHED_NONE;
 	return 0;
 }

@@ -36,7 +36,8 @@ struct cdx_node {
 	uint32_t crc;
 	unsigned int pins;	/* holders of a pointer to it */
 	bool cached;
-	uint16_t own;		/* of a dirty one with a base: what it had of its own, and changes since */
+	uint16_t own;		/* with a base: what it has of its own beside that, or has had, as far as known */
+#define CDX_OWN_UNKNOWN UINT16_MAX
 	uint32_t base_crc;
 	uint64_t base;		/* the node it borrows from (FORMAT 6.4), grains; 0: none */
 	int touched;		/* of a dirty inner one: the one child that can be dirty, or one of these */
@@ -165,9 +166,9 @@ static inline int cdx_key_compare(unsigned int words, const le64 *item, const st
 static inline struct cdx_key cdx_item_key(const struct cdx_node *node, const void *item)
 {
 	unsigned int words = cdx_kind_shapes[node->disk.kind].key_words;
-	struct cdx_key key = {{0}};
+	struct cdx_key key = {{get64(*(const le64 *)item)}};
 
-	for (unsigned int i = 0; i < words; i++)
+	for (unsigned int i = 1; i < words; i++)
 		key.word[i] = get64(((const le64 *)item)[i]);
 	return key;
 }

@@ -30,7 +30,7 @@ static int add_entry(struct cdx_txn *txn, const struct cdx_limbo_entry *entry)
 	struct cdx_limbo_list *list = &txn->record.list;
 
 	/* Neighbours are dropped one after the other. */
-	for (size_t i = list->n; i-- > 0 && list->n - i <= 8;) {
+	for (size_t i = list->n; i-- > 0 && list->n - i <= 4;) {
 		struct cdx_limbo_entry *have = &list->entry[i], both;
 
 		if (have->transaction != entry->transaction)

@@ -170,6 +170,9 @@ static int outgrown(struct cdx_txn *txn, struct cdx_node *node)
 	ret = count_of(txn, node->base, &references);
 	if (ret || references == 1)
 		return ret ? ret : 1;
+	/* The two are compared only where that can tell more than is known. */
+	if (node->own < most)
+		return 0;
 	ret = cdx_node_apart(&txn->nodes, node, &apart);
 	if (ret)
 		return ret;
@@ -210,6 +213,7 @@ static int replace_shared(struct cdx_tree *tree, struct cdx_node *node, struct c
 		/* The pointer becomes the copy's to its base. */
 		copy->base = node->address;
 		copy->base_crc = node->crc;
+		copy->own = 0;
 		return borrowed ? cdx_space_share(&txn->space, node->address, 1) : 0;
 	}
 	if (!tree->borrows)
@@ -225,14 +229,18 @@ static int replaced_shareable(struct cdx_tree *tree, struct cdx_node *parent, un
 	uint64_t references;
 	int ret, borrowed;
 
-	ret = count_of(txn, node->address, &references);
-	if (ret)
-		return ret;
 	borrowed = parent ? cdx_child_borrowed(&txn->nodes, parent, index) : 0;
 	if (borrowed < 0)
 		return borrowed;
-	if (borrowed || references > 1)
-		return replace_shared(tree, node, copy, borrowed);
+	if (borrowed) {
+		parent->own += parent->own != CDX_OWN_UNKNOWN;
+		return replace_shared(tree, node, copy, true);
+	}
+	ret = count_of(txn, node->address, &references);
+	if (ret)
+		return ret;
+	if (references > 1)
+		return replace_shared(tree, node, copy, false);
 	return moved_shareable(tree, node->address, get64(node->disk.birth), copy);
 }
 

@@ -219,9 +219,11 @@ TEST("what another handle has shared, or this one and has aborted, is not taken 
 			CHECK_EQUAL(cowdax_clone(other, "/a", turn < 3 ? "/b" : "/c", NULL, &error), 0);
 		if (turn & 2)
 			CHECK_EQUAL(cowdax_clone(fs, "/a", "/d", NULL, &error), 0);
-		CHECK_EQUAL(cowdax_begin(fs, &error), 0);
-		CHECK_EQUAL(cowdax_clone(fs, "/a", "/e", NULL, &error), 0);
-		cowdax_abort(fs);
+		if (turn >= 4) {
+			CHECK_EQUAL(cowdax_begin(fs, &error), 0);
+			CHECK_EQUAL(cowdax_clone(fs, "/a", "/e", NULL, &error), 0);
+			cowdax_abort(fs);
+		}
 		rig_write(fs, inode, 8192, 4096, 'c');
 		rig_check(fs->path);
 	}
