@@ -7,6 +7,16 @@
 #include "lib/json.h"
 #include "verbs.h"
 
+struct arguments {
+	bool hidden;
+};
+
+static const struct cli_option options[] = {
+	{ .name = "hidden", .field = offsetof(struct arguments, hidden),
+	  .help = "Count hidden blocks too: reads the extents of all files" },
+	{ 0 }
+};
+
 static void print_json(const struct cli *cli, const struct cowdax_info *info)
 {
 	struct json json = json_begin(stdout, "info");
@@ -18,8 +28,9 @@ static void print_json(const struct cli *cli, const struct cowdax_info *info)
 
 static int run(struct cli *cli)
 {
+	const struct arguments *args = cli->arguments;
 	struct cowdax_info info;
-	int ret = cowdax_info(cli->fs, &info, &cli->error);
+	int ret = (args->hidden ? cowdax_info_hidden : cowdax_info)(cli->fs, &info, &cli->error);
 
 	if (ret)
 		return ret;
@@ -37,5 +48,7 @@ const struct cli_verb info_verb = {
 	.program = "cowdax-info",
 	.operands = "IMAGE",
 	.summary = "Print what IMAGE is: identity, geometry, features, and how full it is.",
+	.options = options,
+	.arguments_size = sizeof(struct arguments),
 	.run = run,
 };

@@ -117,6 +117,7 @@ struct cowdax_info {
 	uint64_t size;			/* bytes, a multiple of block_size */
 	uint64_t blocks, free_blocks, limbo_blocks, shared_blocks;
 	uint64_t available_blocks;	/* as struct cowdax_space has it */
+	uint64_t hidden_blocks;		/* as struct cowdax_check_summary has it; UINT64_MAX: not counted */
 	uint64_t reserved_blocks;	/* held for metadata and small writes; counted in free_blocks */
 	uint64_t inodes;
 	uint64_t transaction;
@@ -125,6 +126,11 @@ struct cowdax_info {
 };
 /** Walks the space tree and limbo, each node once: O(extents), not for hot paths. */
 int cowdax_info(struct cowdax *fs, struct cowdax_info *info, struct cowdax_error *error);
+/**
+ * The same, with hidden_blocks.  Reads the inodes and extents of all files as well, each node
+ * once, and takes memory: a bit for each block of the image.
+ */
+int cowdax_info_hidden(struct cowdax *fs, struct cowdax_info *info, struct cowdax_error *error);
 
 /** How full an image is, as statfs(2) says it; see cowdax_space(). */
 struct cowdax_space {

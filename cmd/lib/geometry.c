@@ -100,6 +100,10 @@ void geometry_print(const struct cowdax_info *info)
 	printf("available:    %" PRIu64 "\n", info->available_blocks);
 	printf("limbo:        %" PRIu64 "\n", info->limbo_blocks);
 	printf("shared:       %" PRIu64 "\n", info->shared_blocks);
+	if (info->hidden_blocks == UINT64_MAX)
+		printf("hidden:       not counted (see --hidden)\n");
+	else
+		printf("hidden:       %" PRIu64 "\n", info->hidden_blocks);
 	printf("inodes:       %" PRIu64 "\n", info->inodes);
 	if (info->transaction)
 		printf("transaction:  %" PRIu64 "\n", info->transaction);
@@ -128,6 +132,10 @@ void geometry_print_json(struct json *json, const struct cowdax_info *info)
 	json_number(json, "reserved_blocks", info->reserved_blocks);
 	json_number(json, "limbo_blocks", info->limbo_blocks);
 	json_number(json, "shared_blocks", info->shared_blocks);
+	if (info->hidden_blocks == UINT64_MAX)
+		json_null(json, "hidden_blocks");
+	else
+		json_number(json, "hidden_blocks", info->hidden_blocks);
 	json_number(json, "inodes", info->inodes);
 	json_transaction(json, info->transaction);
 	json_open(json, "features", '[');

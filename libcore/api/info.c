@@ -2,10 +2,10 @@
 /* cowdax_info() and cowdax_space(): facts about an image, and what its space is used for (FORMAT 4, 5, 7). */
 #include "api/image.h"
 
-#include <stdlib.h>
-
 #include "base/count.h"
+#include "base/met.h"
 #include "tree/borrow.h"
+#include "txn/hidden.h"
 
 struct space_sums { uint64_t shared; };
 
@@ -19,55 +19,9 @@ static int sum_space(void *arg, uint64_t start_grain, uint64_t count, uint64_t r
 	return 0;
 }
 
-/* Addresses met: a hash table of them, at most half full; 0 is nobody's. */
-struct met {
-	uint64_t *address;
-	size_t room, n;
-};
-
-static uint64_t *met_place(const struct met *met, uint64_t address)
-{
-	size_t at = (size_t)(address * UINT64_C(0x9e3779b97f4a7c15)) & (met->room - 1);
-
-	while (met->address[at] && met->address[at] != address)
-		at = (at + 1) & (met->room - 1);
-	return &met->address[at];
-}
-
-static int met_grow(struct met *met)
-{
-	struct met more = {.room = met->room ? 2 * met->room : 1024, .n = met->n};
-
-	more.address = calloc(more.room, sizeof(*more.address));
-	if (!more.address)
-		return -ENOMEM;
-	for (size_t i = 0; i < met->room; i++)
-		if (met->address[i])
-			*met_place(&more, met->address[i]) = met->address[i];
-	free(met->address);
-	*met = more;
-	return 0;
-}
-
-/* 1 when @address is new, 0 when it has been met. */
-static int meet(struct met *met, uint64_t address)
-{
-	uint64_t *place;
-	int ret = met->n < met->room / 2 ? 0 : met_grow(met);
-
-	if (ret)
-		return ret;
-	place = met_place(met, address);
-	if (*place)
-		return 0;
-	*place = address;
-	met->n++;
-	return 1;
-}
-
 struct limbo_sums {
 	struct cdx_txn *txn;
-	struct met met;			/* nodes; what the image says of itself need not be a tree */
+	struct cdx_met met;		/* nodes */
 	uint64_t grains;
 };
 
@@ -108,7 +62,7 @@ static int sum_tree(struct limbo_sums *sums, uint64_t address, uint32_t crc, uin
 	ret = cdx_space_count(&sums->txn->space, address, &references, &end);
 	if (ret || references != 1)
 		return ret;
-	ret = meet(&sums->met, address);
+	ret = cdx_meet(&sums->met, address);
 	if (ret <= 0)
 		return ret;
 	ret = add_up(sums, 1);
@@ -222,7 +176,7 @@ static int info_op(struct cowdax *fs, void *args, struct cowdax_error *error)
 		ret = cdx_space_walk(&fs->txn.space, sum_space, &space);
 	if (!ret)
 		ret = cdx_limbo_walk(&fs->txn, sum_entry, &limbo);
-	free(limbo.met.address);
+	cdx_met_exit(&limbo.met);
 	if (!ret)
 		ret = available_grains(fs, &available);
 	if (ret)
@@ -237,6 +191,7 @@ static int info_op(struct cowdax *fs, void *args, struct cowdax_error *error)
 		.available_blocks = available >> shift,
 		.limbo_blocks = limbo.grains >> shift,
 		.shared_blocks = space.shared >> shift,
+		.hidden_blocks = UINT64_MAX,
 		.reserved_blocks = reserved >> shift,
 		.inodes = record->inodes,
 		.transaction = record->transaction,
@@ -253,4 +208,22 @@ static int info_op(struct cowdax *fs, void *args, struct cowdax_error *error)
 int cowdax_info(struct cowdax *fs, struct cowdax_info *info, struct cowdax_error *error)
 {
 	return cdx_image_look(fs, info_op, info, fs->path, error);
+}
+
+static int info_hidden_op(struct cowdax *fs, void *args, struct cowdax_error *error)
+{
+	struct cowdax_info *info = args;
+	uint64_t hidden;
+	int ret = cdx_hidden_blocks(&fs->txn, &hidden);
+
+	if (!ret)
+		ret = info_op(fs, info, error);
+	if (!ret)
+		info->hidden_blocks = hidden;
+	return ret;
+}
+
+int cowdax_info_hidden(struct cowdax *fs, struct cowdax_info *info, struct cowdax_error *error)
+{
+	return cdx_image_look(fs, info_hidden_op, info, fs->path, error);
 }

@@ -144,7 +144,7 @@ kibibytes() {
     cd "$BATS_TEST_TMPDIR"
 }
 
-@test "what a clone has replaced and nobody else has any more is told by fsck, and comes free" {
+@test "what a clone has replaced and nobody else has any more is told by fsck and info, and comes free" {
     make_image 64M
     for i in {0..9}; do
         echo "write /a --offset $((i * 8192)) --pattern 1 --length 4096"
@@ -153,7 +153,13 @@ kibibytes() {
     cowdax-write image /b --pattern=2 --length=4096
     cowdax-rm image /a
     [ "$(fsck.cowdax -n --json image | jq -s '.[-1] | [.borrowing_nodes, .hidden_blocks] == [1, 1]')" = true ]
+    [ "$(json .hidden_blocks cowdax-info --hidden image)" = 1 ]
+    cowdax-info --hidden image | grep -x 'hidden:       1'
+    # Not unasked: it is more to read than all the rest.
+    [ "$(json .hidden_blocks cowdax-info image)" = null ]
+    cowdax-info image | grep -x 'hidden:       not counted (see --hidden)'
     cowdax-trim image
+    [ "$(json .hidden_blocks cowdax-info --hidden image)" = 0 ]
     [ "$(fsck.cowdax -n --json image | jq -s '.[-1] | [.borrowing_nodes, .hidden_blocks] == [0, 0]')" = true ]
     [ "$(cowdax-read image /b --length=4096 | tr -d '\2' | wc -c)" = 0 ]
 }

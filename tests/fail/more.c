@@ -235,13 +235,14 @@ static int stat_blocks(struct cowdax *fs)
 static int info(struct cowdax *fs)
 {
 	struct cowdax_info facts;
-	int ret = cowdax_info(fs, &facts, &operation_error);
+	int ret = cowdax_info_hidden(fs, &facts, &operation_error);
 
 	if (ret)
 		return ret;
 	tell(facts.free_blocks);
 	tell(facts.limbo_blocks);
 	tell(facts.shared_blocks);
+	tell(facts.hidden_blocks);
 	tell(facts.inodes);
 	return 0;
 }

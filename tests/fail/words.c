@@ -86,6 +86,13 @@ static int info(struct cowdax *fs, struct cowdax_error *error)
 	return cowdax_info(fs, &facts, error);
 }
 
+static int info_hidden(struct cowdax *fs, struct cowdax_error *error)
+{
+	struct cowdax_info facts;
+
+	return cowdax_info_hidden(fs, &facts, error);
+}
+
 static int space(struct cowdax *fs, struct cowdax_error *error)
 {
 	struct cowdax_space facts;
@@ -795,6 +802,7 @@ static const struct function functions[] = {
 	{.name = "cowdax_open", .right = open_right, .no_handle = true,
 	 .wrong = {open_nowhere, open_aslant, open_behind, open_beyond}},
 	{.name = "cowdax_info", .right = info},
+	{.name = "cowdax_info_hidden", .right = info_hidden},
 	{.name = "cowdax_space", .right = space},
 	{.name = "cowdax_begin", .right = begin, .changes = true, .wrong = {begin_twice}},
 	{.name = "cowdax_commit", .right = commit, .changes = true, .subject = {"/made"},

@@ -400,7 +400,8 @@ static int op_look(struct law *law, uint64_t inode)
 	case 1:
 		return cowdax_stat_blocks(law->fs, inode, &st, &law->error);
 	default:
-		return cowdax_info(law->fs, &info, &law->error);
+		ret = cowdax_info(law->fs, &info, &law->error);
+		return ret ? ret : cowdax_info_hidden(law->fs, &info, &law->error);
 	}
 }
 

@@ -58,8 +58,11 @@ int verify_space(struct world *world)
 
 	if (verify_fsck(world, &summary))
 		return -1;
-	if (cowdax_info(world->handle[0], &info, &error))
+	if (cowdax_info_hidden(world->handle[0], &info, &error))
 		return world_fail(world, "info: %s", error.text);
+	if (info.hidden_blocks != summary.hidden_blocks)
+		return world_fail(world, "%" PRIu64 " blocks are hidden; the checker finds %" PRIu64,
+				  info.hidden_blocks, summary.hidden_blocks);
 	used = model_blocks_used(world->model) + summary.hidden_blocks;
 	nodes = summary.nodes * config->node_size / config->block_size;
 	free = info.free_blocks + info.limbo_blocks;
