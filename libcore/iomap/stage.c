@@ -7,7 +7,8 @@
 #define MAX_RUNS 64		/* of one short transaction */
 #define EXTENTS_BETWEEN_RELIEFS 256
 #define FEW_QUESTIONS 2		/* by a transaction that does something else: of one lane each, */
-#define FEW_DROPS 8		/* and what it drops of lanes without owners */
+#define FEW_DROPS 3		/* and what it drops of lanes without owners */
+#define SELDOM 4		/* where lanes are many, one transaction of so many does either */
 #define MANY_DROPS 256		/* by one that does nothing else */
 
 static uint64_t block_size(const struct cdx_stage *stage)
@@ -117,6 +118,15 @@ static int sweep_lanes(struct sweep *sweep, uint64_t lane, uint64_t end)
 	return ret < 0 ? ret : 0;
 }
 
+/*
+ * More lanes than a leaf holds.  A question or a drop costs as much as half a small write;
+ * for that many it had to be paid by very many writes in a row.
+ */
+static bool are_many(const struct cdx_txn *txn)
+{
+	return txn->record.staging.level > 0;
+}
+
 /* Where to begin: elsewhere in each transaction, so that all lanes have their turn. */
 static int first_lane(struct cdx_txn *txn, uint64_t *lane)
 {
@@ -128,7 +138,8 @@ static int first_lane(struct cdx_txn *txn, uint64_t *lane)
 	if (ret > 0 && cdx_cursor_at_item(&cursor)) {
 		const struct cdx_disk_staging *entry = cdx_cursor_item(&cursor);
 
-		*lane = txn->record.transaction * FEW_QUESTIONS % (get64(entry->lane) + 1);
+		*lane = txn->record.transaction / (are_many(txn) ? SELDOM : 1) * FEW_QUESTIONS %
+			(get64(entry->lane) + 1);
 	}
 	cdx_cursor_end(&cursor);
 	return ret < 0 ? ret : 0;
@@ -146,6 +157,8 @@ int cdx_stage_sweep(struct cdx_txn *txn, const struct cdx_stage *own, bool thoro
 	int ret;
 
 	if (!txn->record.staging.address)
+		return 0;
+	if (!thorough && are_many(txn) && txn->record.transaction % SELDOM)
 		return 0;
 	ret = cdx_device_lock_test(txn->device, txn->device->lock.lanes, CDX_MAX_LANE + 1, &sweep.held);
 	if (ret < 0)

@@ -88,22 +88,26 @@ static uint64_t count_staged(struct cowdax *fs)
 	return count;
 }
 
-TEST("R9: lanes that many dead writers left are swept by small writes, some by each, in few calls")
+TEST("R9: lanes that many dead writers left are swept by small writes, a few by one in a few, in few calls")
 {
 	struct cowdax *fs = rig_new(64 * MIB, 0, 0), *dead[LANES];
 	uint64_t inode = rig_create(fs, "/a"), left = LANES;
+	int sweeping = 0;
 
 	for (int i = 0; i < LANES; i++)
 		dead[i] = stager(fs);
 	for (int i = 0; i < LANES; i++)
 		die(dead[i]);
 	CHECK_EQUAL(count_staged(fs), LANES);
-	for (int i = 0; i < LANES / 4 && left; i++) {
+	for (int i = 0; i < 2 * LANES && left; i++) {
 		uint64_t before = left;
 
 		write_in_few_calls(fs, inode);
 		left = count_staged(fs);
-		CHECK(left < before && before - left <= 16);
+		CHECK(left <= before && before - left <= 4);
+		sweeping += left < before;
+		/* It is not the next so many who pay for it all. */
+		CHECK(i >= 40 || sweeping <= 10);
 	}
 	CHECK_EQUAL(left, 0);
 	rig_check(fs->path);
@@ -125,7 +129,7 @@ TEST("R9: the lanes of many who live cost a small write few calls, and one who d
 		die(living[i]);
 		living[i] = NULL;
 	}
-	for (int i = 0; i < LANES; i++)
+	for (int i = 0; i < 2 * LANES; i++)
 		write_in_few_calls(fs, inode);
 	CHECK_EQUAL(count_staged(fs), LANES - died);
 	for (int i = 0; i < LANES; i++)
@@ -155,7 +159,7 @@ TEST("R9: when space runs out all dead lanes are swept at once, those behind man
 	CHECK_EQUAL(count_staged(fs), 20);
 	/* One that sweeps, those that undo what that dropped, and the write's own. */
 	unit_note("%u transactions", (unsigned int)(fs->txn.committed.transaction - before));
-	CHECK(fs->txn.committed.transaction - before <= 12);
+	CHECK(fs->txn.committed.transaction - before <= 16);
 	close_all(living, 20);
 	rig_check(fs->path);
 	cowdax_close(fs);
