@@ -7,12 +7,18 @@
 
 #include "pmem/device.h"
 #include "fixture.h"
+#include "locks.h"
 
 #define EXTENTS 1000
 #define WRITES 500
 
 static bool without;		/* locks */
 static uint64_t calls;
+
+uint64_t lock_calls(void)
+{
+	return calls;
+}
 
 int __real_cdx_device_lock(struct cdx_device *device, uint64_t start, uint64_t length, bool exclusive, bool wait);
 int __wrap_cdx_device_lock(struct cdx_device *device, uint64_t start, uint64_t length, bool exclusive, bool wait);
