@@ -419,7 +419,7 @@ TEST("the record's counts of unwritten blocks and extents follow every change")
 	struct cowdax *fs = rig_new(64 * MIB, 0, 512);
 	uint64_t seed = 7, file[3] = {rig_create(fs, "/0"), rig_create(fs, "/1"), rig_create(fs, "/2")};
 	struct cowdax_error error;
-	char from[8], to[8];
+	char from[16], to[16];
 
 	for (int i = 0; i < 3000; i++) {
 		uint64_t f = unit_below(&seed, 3), at = unit_below(&seed, 300), n = 1 + unit_below(&seed, 40);
