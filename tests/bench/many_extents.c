@@ -29,7 +29,7 @@ static void writes(struct subject *subject, struct side *side, int count)
 void bench_many_extents(void)
 {
 	static const struct line line = {"random 4 KiB write, 10^6 extents in the image", "10^3 extents",
-					 AT_MOST, 2};
+					 AT_MOST, 1.5};
 	struct subject many = {0}, few = {0};
 	struct pair pair = {0};
 
