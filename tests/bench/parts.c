@@ -15,7 +15,7 @@
 
 static struct counts {
 	uint64_t looked_up, read;
-	uint64_t shadowed[KINDS], made[KINDS], written[KINDS];
+	uint64_t shadowed[KINDS], taken[KINDS], made[KINDS], written[KINDS];
 	uint64_t stores, bytes, fences, checksums, checksum_bytes;
 } counts;
 
@@ -29,6 +29,8 @@ int __real_cdx_node_new(struct cdx_nodes *nodes, uint8_t kind, uint8_t level, st
 int __wrap_cdx_node_new(struct cdx_nodes *nodes, uint8_t kind, uint8_t level, struct cdx_node **node);
 int __real_cdx_node_copy(struct cdx_nodes *nodes, const struct cdx_node *node, struct cdx_node **copy);
 int __wrap_cdx_node_copy(struct cdx_nodes *nodes, const struct cdx_node *node, struct cdx_node **copy);
+int __real_cdx_node_take(struct cdx_nodes *nodes, struct cdx_node *node);
+int __wrap_cdx_node_take(struct cdx_nodes *nodes, struct cdx_node *node);
 int __real_cdx_node_write(struct cdx_nodes *nodes, struct cdx_node *node, uint64_t address,
 			  uint64_t *new_address, uint32_t *new_crc);
 int __wrap_cdx_node_write(struct cdx_nodes *nodes, struct cdx_node *node, uint64_t address,
@@ -59,6 +61,12 @@ int __wrap_cdx_node_copy(struct cdx_nodes *nodes, const struct cdx_node *node, s
 {
 	counts.shadowed[node->disk.kind % KINDS]++;
 	return __real_cdx_node_copy(nodes, node, copy);
+}
+
+int __wrap_cdx_node_take(struct cdx_nodes *nodes, struct cdx_node *node)
+{
+	counts.taken[node->disk.kind % KINDS]++;
+	return __real_cdx_node_take(nodes, node);
 }
 
 int __wrap_cdx_node_write(struct cdx_nodes *nodes, struct cdx_node *node, uint64_t address,
@@ -119,7 +127,8 @@ static void count_writes(struct image *image, uint64_t inode, enum layout layout
 	locks = lock_calls() - locks;
 	report_value(what, "", "", NULL, true);
 	report_note("nodes looked up %.2f, read from the media %.2f", each(counts.looked_up), each(counts.read));
-	report_kinds("shadowed", counts.shadowed);
+	report_kinds("copied", counts.shadowed);
+	report_kinds("taken", counts.taken);
 	report_kinds("new", counts.made);
 	report_kinds("written", counts.written);
 	report_note("stores %.2f, of %.0f bytes, its own 4096 included; fences %.2f", each(counts.stores),
