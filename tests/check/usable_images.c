@@ -87,6 +87,7 @@ const struct damage crafted[] = {
 static const struct { const char *what, *code; } unforeseen[] = {
 	{"reserve of a node", "node-kind"},
 	{"reserve of a node", "refcount-high"},
+	{"reserve of a node", "limbo-in-use"},
 	{"limbo run of two transactions", "limbo-in-use"},
 	{"limbo run of two transactions", "reserve-in-use"},
 	{"limbo tree that a file has", "refcount-low"},
