@@ -40,8 +40,8 @@ struct mounted {
 static const char *const make_xfs[] = {"mkfs.xfs", "-q", "-m", "reflink=1", NULL};
 static const char *const make_btrfs[] = {"mkfs.btrfs", "-q", NULL};
 static const struct peer peers[] = {
-	{"xfs", "xfsprogs", "mkfs.xfs", 10, make_xfs},
-	{"btrfs", "btrfs-progs", "mkfs.btrfs", 0, make_btrfs},
+	{"xfs", "xfsprogs", "mkfs.xfs", 30, make_xfs},
+	{"btrfs", "btrfs-progs", "mkfs.btrfs", 30, make_btrfs},
 };
 
 static bool mount_peer(const struct peer *peer, struct mounted *at)
