@@ -17,12 +17,13 @@ the namespace could be (see mkfs.cowdax(8), NAMESPACES)" ]
     [ "$(json '[.mapping, .persistent_memory]' cowdax-info image)" = '["page cache",false]' ]
 }
 
+# But for the page of the mirror of its commit, which the next one syncs, or the end of the batch.
 @test "what a command has stored has left the page cache when it is done" {
     mkfs.cowdax --quiet --force image
     start_batch
     tell 'write /a --pattern 1 --length 100000'
     batch_mapping | grep -E '^Rss: +[1-9]'
-    run ! grep -E '_Dirty: +[1-9]' <(batch_mapping)
+    [ "$(batch_mapping | awk '/_Dirty:/ { kib += $2 } END { print kib }')" -le 4 ]
     end_batch
 }
 
