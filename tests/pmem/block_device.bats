@@ -23,7 +23,7 @@ the namespace could be (see mkfs.cowdax(8), NAMESPACES)" ]
     start_batch
     tell 'write /a --pattern 1 --length 100000'
     batch_mapping | grep -E '^Rss: +[1-9]'
-    [ "$(batch_mapping | awk '/_Dirty:/ { kib += $2 } END { print kib }')" -le 4 ]
+    [ "$(batch_mapping | awk '/^(Shared|Private)_Dirty:/ { kib += $2 } END { print kib }')" -le 4 ]
     end_batch
 }
 
