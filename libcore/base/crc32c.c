@@ -26,7 +26,7 @@ static uint32_t update_portable(uint32_t crc, const unsigned char *bytes, size_t
 #ifdef __x86_64__
 #define INSTRUCTIONS __attribute__((target("sse4.2,pclmul")))
 
-INSTRUCTIONS static uint32_t update_in_one(uint32_t crc, const unsigned char *bytes, size_t length)
+__attribute__((target("sse4.2"))) static uint32_t update_in_one(uint32_t crc, const unsigned char *bytes, size_t length)
 {
 	uint64_t wide = crc;
 
@@ -103,6 +103,8 @@ uint32_t cdx_crc32c(uint32_t crc, const void *bytes, size_t length)
 #ifdef __x86_64__
 	if (__builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul"))
 		return ~update(~crc, bytes, length);
+	if (__builtin_cpu_supports("sse4.2"))
+		return ~update_in_one(~crc, bytes, length);
 #endif
 	return ~update_portable(~crc, bytes, length);
 }

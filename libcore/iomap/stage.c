@@ -8,7 +8,7 @@
 #define EXTENTS_BETWEEN_RELIEFS 256
 #define FEW_QUESTIONS 2		/* by a transaction that does something else: of one lane each, */
 #define FEW_DROPS 3		/* and what it drops of lanes without owners */
-#define SELDOM 4		/* where lanes are many, one transaction of so many does either */
+#define SELDOM 4		/* where lanes are many, one call of so many does either */
 #define MANY_DROPS 256		/* by one that does nothing else */
 
 static uint64_t block_size(const struct cdx_stage *stage)
@@ -127,8 +127,19 @@ static bool are_many(const struct cdx_txn *txn)
 	return txn->record.staging.level > 0;
 }
 
-/* Where to begin: elsewhere in each transaction, so that all lanes have their turn. */
-static int first_lane(struct cdx_txn *txn, uint64_t *lane)
+/*
+ * Which turn it is.  Handles begin anywhere, since many live for one transaction only, and then
+ * count: the numbers of the transactions that ask may all leave one remainder.
+ */
+static uint64_t next_turn(struct cdx_txn *txn)
+{
+	if (!txn->sweeps)
+		txn->sweeps = (txn->record.transaction * UINT64_C(0x9e3779b97f4a7c15) >> 40) * SELDOM + SELDOM;
+	return txn->sweeps++;
+}
+
+/* Where to begin: elsewhere in each turn, so that all lanes have theirs. */
+static int first_lane(struct cdx_txn *txn, uint64_t turn, uint64_t *lane)
 {
 	struct cdx_key last = {{CDX_MAX_LANE}};
 	struct cdx_cursor cursor;
@@ -138,8 +149,7 @@ static int first_lane(struct cdx_txn *txn, uint64_t *lane)
 	if (ret > 0 && cdx_cursor_at_item(&cursor)) {
 		const struct cdx_disk_staging *entry = cdx_cursor_item(&cursor);
 
-		*lane = txn->record.transaction / (are_many(txn) ? SELDOM : 1) * FEW_QUESTIONS %
-			(get64(entry->lane) + 1);
+		*lane = turn / (are_many(txn) ? SELDOM : 1) * FEW_QUESTIONS % (get64(entry->lane) + 1);
 	}
 	cdx_cursor_end(&cursor);
 	return ret < 0 ? ret : 0;
@@ -153,19 +163,20 @@ int cdx_stage_sweep(struct cdx_txn *txn, const struct cdx_stage *own, bool thoro
 		.most = thorough ? MANY_DROPS : FEW_DROPS,
 	};
 	unsigned int most = sweep.most;
-	uint64_t lane = 0;
+	uint64_t lane = 0, turn;
 	int ret;
 
 	if (!txn->record.staging.address)
 		return 0;
-	if (!thorough && are_many(txn) && txn->record.transaction % SELDOM)
+	turn = next_turn(txn);
+	if (!thorough && are_many(txn) && turn % SELDOM)
 		return 0;
 	ret = cdx_device_lock_test(txn->device, txn->device->lock.lanes, CDX_MAX_LANE + 1, &sweep.held);
 	if (ret < 0)
 		return ret;
 	sweep.any_held = ret > 0;
 	sweep.held -= txn->device->lock.lanes;
-	ret = first_lane(txn, &lane);
+	ret = first_lane(txn, turn, &lane);
 	if (!ret)
 		ret = sweep_lanes(&sweep, lane, CDX_MAX_LANE + 1);
 	if (!ret)

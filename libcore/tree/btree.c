@@ -346,7 +346,8 @@ static int split(struct cdx_tree *tree, struct cdx_node *node, bool ascending, s
 	node->disk.count = put16((uint16_t)kept);
 	(*right)->base = node->base;
 	(*right)->base_crc = node->base_crc;
-	(*right)->own = node->own;
+	/* How it is divided, nobody knows. */
+	(*right)->own = node->own = node->base ? CDX_OWN_UNKNOWN : 0;
 	node->touched = CDX_TOUCHED_ANY;
 	return node->base ? tree->ops->based(tree, node) : 0;
 }
@@ -395,6 +396,7 @@ static int split_level(struct cdx_tree *tree, struct cdx_path *path, int level)
 		parent = path->node[level + 1];
 		index = (unsigned int)path->index[level + 1];
 		cdx_node_insert(parent, index + 1, item, make_item(tree, right, item));
+		parent->own += parent->own != CDX_OWN_UNKNOWN;
 		cdx_tree_refresh_item(tree, parent, index, node, &path->upper[level + 1]);
 		cdx_tree_refresh_item(tree, parent, index + 1, right, &path->upper[level + 1]);
 		path->index[level + 1] = (int)index + 1;

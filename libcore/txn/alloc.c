@@ -443,6 +443,7 @@ static int in_order(const void *a, const void *b)
 static int take_runs(struct cdx_txn *txn)
 {
 	struct cdx_runs *pool = &txn->record.pool;
+	uint64_t want = txn->nodes.dirty_count ? txn->nodes.dirty_count : 1;
 
 	txn->taking.at = txn->taking.n = 0;
 	if (!pool->n)
@@ -456,9 +457,9 @@ static int take_runs(struct cdx_txn *txn)
 		txn->taking.run[txn->taking.n++] = pool->run[pool->n - 1];
 		cdx_runs_remove(pool, pool->n - 1);
 	} else if (pool->n > MANY_POOL_RUNS) {
-		take_short(txn, txn->nodes.dirty_count);
+		take_short(txn, want);
 	} else {
-		take_long(txn, txn->nodes.dirty_count);
+		take_long(txn, want);
 	}
 	return 0;
 }

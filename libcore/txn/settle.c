@@ -69,7 +69,10 @@ int cdx_settle(struct cdx_txn *txn)
 	/* Nobody has committed since this handle did. */
 	if (txn->seen == CDX_SEEN_OWN && cdx_view_is_newest(txn))
 		return 0;
-	ret = cdx_slots_read(&txn->device->pm, txn->super, &slots);
+	/* What is written back meanwhile may need room anew, and only a fence says so (R22). */
+	ret = txn->mirror_due ? cdx_settle_fence(txn) : 0;
+	if (!ret)
+		ret = cdx_slots_read(&txn->device->pm, txn->super, &slots);
 	for (int i = 0; i < 4 && !ret; i++)
 		ret = cdx_pmem_prepare(&txn->device->pm, cdx_slot_offset(txn->super, i / 2, i % 2),
 				       CDX_SLOT_SIZE);

@@ -89,6 +89,7 @@ struct cdx_txn {
 		uint64_t limit;		/* no image before this transaction is read, now or later */
 		uint64_t ask_again;	/* the transaction that is to ask next: they held something up */
 	} readers;
+	uint64_t sweeps;		/* turns of this handle's at looking for dead lanes; 0: none yet */
 	uint64_t epoch;			/* transaction whose reader byte this handle holds; 0: none */
 	bool lingers;			/* it goes on doing so when a view is released */
 	bool idle;			/* and does: nothing is being looked at */

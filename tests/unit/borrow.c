@@ -428,3 +428,61 @@ TEST("overwriting reaches what only bases have that several clones share")
 	}
 	cowdax_close(fs);
 }
+
+TEST("an inner node whose child has split has two children of its own, and gives its base up at the next write")
+{
+	uint64_t original, clone, before;
+	struct cowdax *fs = make_pair(512, 300, &original, &clone);
+
+	rig_write(fs, clone, 101 * BLOCK, BLOCK, 'b');	/* one extent more: the full leaf splits */
+	before = look(fs).borrowing_nodes;
+	rig_write(fs, clone, 180 * BLOCK, BLOCK, 'b');
+	/* Another leaf borrows, and one above it no more. */
+	CHECK(look(fs).borrowing_nodes <= before);
+	rig_check(fs->path);
+	cowdax_close(fs);
+}
+
+/* Writes all over two files, clones among them, in one transaction that is written out early again and again. */
+static void write_and_clone(struct cowdax *fs, uint64_t blocks, int round, uint64_t *files, uint64_t *seed)
+{
+	struct cowdax_error error;
+	char name[] = "/c0";
+
+	CHECK_EQUAL(cowdax_begin(fs, &error), 0);
+	for (int i = 0; i < 6000; i++) {
+		rig_write(fs, files[unit_below(seed, 2)], unit_below(seed, blocks) * BLOCK, BLOCK, 'b' + round);
+		if (i % 2500 != 1500)
+			continue;
+		name[2] = (char)('0' + round % 3);
+		CHECK_EQUAL(cowdax_clone(fs, "/a", name, NULL, &error), 0);
+		if (round % 4 != 2)
+			files[1] = rig_lookup(fs, name);
+	}
+	if (round % 4 == 2)
+		cowdax_abort(fs);
+	else
+		CHECK_EQUAL(cowdax_commit(fs, &error), 0);
+}
+
+TEST("nodes written out early, cloned, aborted, by two handles in turn: every count is the number of pointers")
+{
+	struct cowdax *fs = rig_new(512 * MIB, BLOCK, 512), *other = rig_again(fs);
+	uint64_t inode = rig_create(fs, "/a"), files[2] = {inode, inode}, blocks = 60000, seed = 9;
+	struct cowdax_error error;
+
+	CHECK_EQUAL(cowdax_begin(fs, &error), 0);
+	for (uint64_t block = 0; block < blocks; block += 2)
+		rig_write(fs, inode, block * BLOCK, BLOCK, 'a');
+	CHECK_EQUAL(cowdax_commit(fs, &error), 0);
+	for (int round = 0; round < 6; round++) {
+		write_and_clone(round & 1 ? other : fs, blocks, round, files, &seed);
+		rig_check(fs->path);
+		for (int i = 0; i < 100; i++)
+			rig_write(unit_below(&seed, 4) ? fs : other, files[i & 1], unit_below(&seed, blocks) * BLOCK,
+				  BLOCK, 'z');
+		rig_check(fs->path);
+	}
+	cowdax_close(other);
+	cowdax_close(fs);
+}

@@ -165,6 +165,30 @@ TEST("R9: when space runs out all dead lanes are swept at once, those behind man
 	cowdax_close(fs);
 }
 
+TEST("R9: dead lanes are swept by who writes long only, whatever numbers its transactions have")
+{
+	static unsigned char bytes[MIB + MIB / 2];
+
+	/* A long write is two transactions: those that ask have all one parity. */
+	for (int odd = 0; odd < 2; odd++) {
+		struct cowdax *fs = rig_new(64 * MIB, 0, 0), *dead[LANES];
+		uint64_t inode = rig_create(fs, "/a");
+		struct cowdax_error error;
+
+		for (int i = 0; i < LANES; i++)
+			dead[i] = stager(fs);
+		for (int i = 0; i < LANES; i++)
+			die(dead[i]);
+		if (odd)
+			rig_write(fs, inode, 0, BLOCK, 'x');
+		for (int i = 0; i < 2 * LANES; i++)
+			CHECK_EQUAL(cowdax_write(fs, inode, bytes, sizeof(bytes), 0, NULL, &error), 0);
+		CHECK_EQUAL(count_staged(fs), 0);
+		cowdax_close(fs);
+		CHECK_EQUAL(unlink(unit_path("image")), 0);
+	}
+}
+
 /* ---- readers ------------------------------------------------------------------------------ */
 
 /* Handles that hold readers' bytes; the kernel tells of the one first that was opened first. */
