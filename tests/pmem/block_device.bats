@@ -23,7 +23,11 @@ the namespace could be (see mkfs.cowdax(8), NAMESPACES)" ]
     start_batch
     tell 'write /a --pattern 1 --length 100000'
     batch_mapping | grep -E '^Rss: +[1-9]'
-    [ "$(batch_mapping | awk '/^(Shared|Private)_Dirty:/ { kib += $2 } END { print kib }')" -le 4 ]
+    kib=0
+    while read -r what number _; do
+        if [[ $what = @(Shared|Private)_Dirty: ]]; then kib=$((kib + number)); fi
+    done < <(batch_mapping)
+    [ "$kib" -le 4 ]
     end_batch
 }
 
