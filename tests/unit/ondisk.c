@@ -110,8 +110,8 @@ TEST("FORMAT 4: the commit record's bytes, its lists and its seeded checksum")
 		.unwritten_extents = 2,
 		.fs = {0x111, 0xc0ffee, 1},
 		.space = {0x222, 0x01020304, 3},
-		.pool = {pool, 1, 1, 0x20},
-		.window = {window, 1, 1, 8},
+		.pool = {pool, 1, 1, 0x20, 1},
+		.window = {window, 1, 1, 8, 1},
 		.list = {limbo, 2, 2},
 	};
 	union cdx_slot slot;
