@@ -219,7 +219,7 @@ static int settle_apart(struct cdx_tree *tree, struct cdx_path *path)
 
 	if (!leaf->base)
 		return 0;
-	leaf->own += leaf->own != CDX_OWN_UNKNOWN;
+	cdx_node_own_more(leaf);
 	if (leaf->own < CDX_MOST_OWN_EXTENTS && cdx_node_count(leaf) > CDX_MOST_OWN_EXTENTS)
 		return 0;
 	ret = cdx_node_apart(tree->nodes, leaf, &apart);

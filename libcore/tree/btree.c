@@ -24,17 +24,6 @@ struct cdx_key cdx_tree_child_upper(struct cdx_node *node, unsigned int index, c
 
 /* ---- reading ------------------------------------------------------------------ */
 
-/* Whether a node's first key is @key and its last below @bound. */
-static bool keys_within(struct cdx_node *node, unsigned int words, const struct cdx_key *key, const struct cdx_key *bound)
-{
-	const le64 *first = (const le64 *)cdx_node_item(node, 0);
-	const le64 *last = (const le64 *)cdx_node_item(node, cdx_node_count(node) - 1);
-
-	if (words == 1)
-		return get64(*first) == key->word[0] && get64(*last) < bound->word[0];
-	return cdx_key_compare(words, first, key) == 0 && cdx_key_compare(words, last, bound) < 0;
-}
-
 /*
  * The child of a clean or dirty node, no younger than that, its keys within what the parent
  * says of them (R20): the first equal to the item's, the last below the next item's.
@@ -54,7 +43,8 @@ int cdx_tree_get_child(struct cdx_tree *tree, struct cdx_node *parent, unsigned 
 	key = cdx_item_key(parent, cdx_node_item(parent, index));
 	bound = cdx_tree_child_upper(parent, index, upper);
 	if ((get64((*child)->disk.birth) <= get64(parent->disk.birth) || cdx_is_dirty((*child)->address)) &&
-	    keys_within(*child, words, &key, &bound))
+	    cdx_key_compare(words, (le64 *)cdx_node_item(*child, 0), &key) == 0 &&
+	    cdx_key_compare(words, (le64 *)cdx_node_item(*child, cdx_node_count(*child) - 1), &bound) < 0)
 		return 0;
 	cdx_node_put(tree->nodes, *child);
 	return -EUCLEAN;
@@ -396,7 +386,7 @@ static int split_level(struct cdx_tree *tree, struct cdx_path *path, int level)
 		parent = path->node[level + 1];
 		index = (unsigned int)path->index[level + 1];
 		cdx_node_insert(parent, index + 1, item, make_item(tree, right, item));
-		parent->own += parent->own != CDX_OWN_UNKNOWN;
+		cdx_node_own_more(parent);
 		cdx_tree_refresh_item(tree, parent, index, node, &path->upper[level + 1]);
 		cdx_tree_refresh_item(tree, parent, index + 1, right, &path->upper[level + 1]);
 		path->index[level + 1] = (int)index + 1;

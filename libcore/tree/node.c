@@ -131,22 +131,16 @@ static bool children_in_bounds(const struct cdx_super *super, struct cdx_node *n
 	return true;
 }
 
-/* The same bounds in blocks: as cdx_super_allocatable() has them for all of an extent's grains. */
 static bool extents_in_bounds(const struct cdx_super *super, struct cdx_node *node)
 {
 	const struct cdx_disk_extent *extent = (const struct cdx_disk_extent *)cdx_node_item(node, 0);
 	unsigned int shift = super->grains_per_block_shift;
-	uint64_t low = (super->head_grains + (UINT64_C(1) << shift) - 1) >> shift;
-	uint64_t high = (super->grains - super->head_grains) >> shift;
 
-	for (unsigned int left = cdx_node_count(node); left; left--, extent++) {
-		uint64_t start = get64(extent->disk_block);
-
-		if (!cdx_extent_possible(extent) || !cdx_extent_in_range(extent, super->block_shift))
+	for (unsigned int left = cdx_node_count(node); left; left--, extent++)
+		if (!extent_possible(super, extent) ||
+		    !cdx_super_allocatable(super, get64(extent->disk_block) << shift,
+					   (uint64_t)get32(extent->count) << shift))
 			return false;
-		if (start < low || start >= high || get32(extent->count) > high - start)
-			return false;
-	}
 	return true;
 }
 
@@ -482,22 +476,6 @@ int cdx_node_write(struct cdx_nodes *nodes, struct cdx_node *node, uint64_t addr
 
 /* ---- items -------------------------------------------------------------------------- */
 
-/* The most common keys again. */
-static int search_words(const unsigned char *items, unsigned int stride, int count, uint64_t key)
-{
-	int low = 0, high = count;
-
-	while (low < high) {
-		int middle = (low + high) / 2;
-
-		if (get64(*(const le64 *)(items + (size_t)middle * stride)) > key)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low - 1;
-}
-
 int cdx_node_search(struct cdx_node *node, const struct cdx_key *key)
 {
 	unsigned int words = cdx_kind_shapes[node->disk.kind].key_words;
@@ -512,8 +490,6 @@ int cdx_node_search(struct cdx_node *node, const struct cdx_key *key)
 		}
 		return low - 1;
 	}
-	if (words == 1)
-		return search_words(items, stride, high, key->word[0]);
 	while (low < high) {
 		int middle = (low + high) / 2;
 

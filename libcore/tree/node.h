@@ -89,6 +89,11 @@ static inline void cdx_node_touch(struct cdx_node *node, unsigned int index)
 	node->touched = node->touched == CDX_TOUCHED_NONE || node->touched == (int)index ? (int)index :
 											    CDX_TOUCHED_ANY;
 }
+/* The dirty @node has one more of its own beside its base, or may have. */
+static inline void cdx_node_own_more(struct cdx_node *node)
+{
+	node->own += node->own != CDX_OWN_UNKNOWN;
+}
 /* Forget a dirty node. */
 void cdx_node_forget(struct cdx_nodes *nodes, struct cdx_node *node);
 void cdx_nodes_forget_all(struct cdx_nodes *nodes);
@@ -154,13 +159,15 @@ static inline struct cdx_disk_child *cdx_node_child(struct cdx_node *node, unsig
 
 static inline int cdx_key_compare(unsigned int words, const le64 *item, const struct cdx_key *key)
 {
-	for (unsigned int i = 0; i < words; i++) {
-		uint64_t have = get64(item[i]);
+	uint64_t have = get64(item[0]);
+	unsigned int i = 0;
 
-		if (have != key->word[i])
-			return have < key->word[i] ? -1 : 1;
+	while (have == key->word[i]) {
+		if (++i == words)
+			return 0;
+		have = get64(item[i]);
 	}
-	return 0;
+	return have < key->word[i] ? -1 : 1;
 }
 
 static inline struct cdx_key cdx_item_key(const struct cdx_node *node, const void *item)

@@ -312,13 +312,6 @@ int cdx_record_decode(struct cdx_record *record, const struct cdx_super *super,
 
 static struct cdx_disk_run *encode_runs(struct cdx_disk_run *disk, const struct cdx_runs *runs)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	static_assert(sizeof(*disk) == sizeof(*runs->run) &&
-		      offsetof(struct cdx_disk_run, count) == offsetof(struct cdx_run, count), "as on media");
-	if (runs->n)
-		memcpy(disk, runs->run, runs->n * sizeof(*disk));
-	return disk + runs->n;
-#endif
 	for (size_t i = 0; i < runs->n; i++, disk++) {
 		disk->start = put64(runs->run[i].start);
 		disk->count = put64(runs->run[i].count);

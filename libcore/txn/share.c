@@ -233,7 +233,7 @@ static int replaced_shareable(struct cdx_tree *tree, struct cdx_node *parent, un
 	if (borrowed < 0)
 		return borrowed;
 	if (borrowed) {
-		parent->own += parent->own != CDX_OWN_UNKNOWN;
+		cdx_node_own_more(parent);
 		return replace_shared(tree, node, copy, true);
 	}
 	ret = count_of(txn, node->address, &references);

@@ -67,22 +67,15 @@ int cdx_view_decode_lists(struct cdx_txn *txn)
 }
 
 /*
- * The number that is known stands in its slot, and an older one in the other: what that
- * number means has been seen once, whole, and is nothing else ever after.
+ * The number that is known is the highest there is: what it means has been seen once, whole,
+ * and is nothing else ever after.
  */
 bool cdx_view_is_newest(const struct cdx_txn *txn)
 {
-	uint64_t newest = txn->committed.transaction;
-	struct cdx_disk_commit head[2];
+	uint64_t newest;
 
-	if (txn->seen == CDX_SEEN_NOTHING)
-		return false;
-	for (int parity = 0; parity < 2; parity++) {
-		if (cdx_pmem_read(&txn->device->pm, cdx_slot_offset(txn->super, parity, false), &head[parity],
-				  offsetof(struct cdx_disk_commit, next_inode)))
-			return false;
-	}
-	return get64(head[newest & 1].transaction) == newest && get64(head[!(newest & 1)].transaction) < newest;
+	return txn->seen != CDX_SEEN_NOTHING && cdx_slots_peek(&txn->device->pm, txn->super, &newest) &&
+	       newest == txn->committed.transaction;
 }
 
 static int peek_newest(struct cdx_txn *txn, struct cdx_slots *slots, uint64_t *newest)
