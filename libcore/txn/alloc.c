@@ -382,10 +382,10 @@ static void take_long(struct cdx_txn *txn, uint64_t want)
 }
 
 /*
- * Runs of the length that none is shorter than, from the end, until *want is 0: how long the
- * shortest of the others is, or 0 where not all have been looked at.
+ * Runs of the length that none is shorter than, from the end, until *want is 0.  Whether all
+ * have been looked at and longer ones are left: then it is known how long the next are.
  */
-static uint64_t take_least(struct cdx_txn *txn, uint64_t *want)
+static bool take_least(struct cdx_txn *txn, uint64_t *want)
 {
 	struct cdx_runs *pool = &txn->record.pool;
 	uint64_t next = UINT64_MAX;
@@ -405,20 +405,20 @@ static uint64_t take_least(struct cdx_txn *txn, uint64_t *want)
 		pool->grains -= run->count;
 		run->count = 0;
 	}
-	return i ? 0 : next;
+	if (i || next == UINT64_MAX)
+		return false;
+	pool->least = next;
+	return true;
 }
 
 /* The shortest runs for @want nodes, in few passes for all of them. */
 static void take_short(struct cdx_txn *txn, uint64_t want)
 {
 	struct cdx_runs *pool = &txn->record.pool;
-	uint64_t next = 1;
 	size_t kept = 0;
 
-	while (next && next < UINT64_MAX) {
-		next = take_least(txn, &want);
-		pool->least = next && next < UINT64_MAX ? next : pool->least;
-	}
+	while (take_least(txn, &want))
+		;
 	for (size_t i = 0; i < pool->n; i++)
 		if (pool->run[i].count)
 			pool->run[kept++] = pool->run[i];
