@@ -158,16 +158,22 @@ static struct cowdax *reader_of(const struct play *now, bool fresh)
 	return reader;
 }
 
+/* The reader looks, and what happens does so in between. */
+static void look_amid(struct play *now)
+{
+	play = now;
+	now->step = 0;
+	CHECK_EQUAL(cdx_txn_view(&now->reader->txn, NULL), 0);
+	play = NULL;
+}
+
 /* One commit is seen, no older than it may be, and stays whole whatever is committed later. */
 static void expect_view(struct play *now, uint64_t oldest)
 {
 	struct cdx_txn *txn = &now->reader->txn;
 	uint64_t number;
 
-	play = now;
-	now->step = 0;
-	CHECK_EQUAL(cdx_txn_view(txn, NULL), 0);
-	play = NULL;
+	look_amid(now);
 	number = txn->record.transaction;
 	CHECK(number >= oldest && number <= now->fs->txn.committed.transaction);
 	CHECK(number >= now->at_lock);
@@ -224,10 +230,7 @@ TEST("R3: a record that is being stored while a reader looks is seen when it is 
 
 				now.to = now.from + length;
 				now.reader = reader_of(&now, fresh);
-				play = &now;
-				now.step = 0;
-				CHECK_EQUAL(cdx_txn_view(&now.reader->txn, NULL), 0);
-				play = NULL;
+				look_amid(&now);
 				CHECK(now.reader->txn.record.transaction >= oldest);
 				CHECK(now.reader->txn.epoch <= now.reader->txn.record.transaction);
 				rig_expect(now.reader, now.inode, 0, LENGTH,
@@ -255,10 +258,7 @@ TEST("I5: a number that was never committed is not what a reader holds")
 			for (now.from = 0; now.from <= steps && now.from < 12; now.from++) {
 				now.to = now.from + length;
 				now.reader = reader_of(&now, fresh);
-				play = &now;
-				now.step = 0;
-				CHECK_EQUAL(cdx_txn_view(&now.reader->txn, NULL), 0);
-				play = NULL;
+				look_amid(&now);
 				CHECK_EQUAL(now.reader->txn.record.transaction, now.fs->txn.committed.transaction);
 				CHECK(now.reader->txn.epoch <= now.reader->txn.record.transaction);
 				CHECK_EQUAL(cdx_view_lists(&now.reader->txn), 0);
