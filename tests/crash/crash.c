@@ -144,14 +144,18 @@ static void plan_pairs(struct plan *plan, const struct setup *setup, const struc
 	}
 }
 
-static void make_plan(struct plan *plan, struct runner *runner, unsigned int length)
+/* Of the setups from @start to @end. */
+static void make_plan(struct plan *plan, struct runner *runner, unsigned int length, unsigned int start,
+		      unsigned int end)
 {
 	uint64_t random = runner->view.seed;
 
-	for (unsigned int i = 0; i < setup_count * operation_count; i++)
+	start *= operation_count;
+	end *= operation_count;
+	for (unsigned int i = start; i < end; i++)
 		add_step(add(plan, &setups[i / operation_count]), &operations[i % operation_count]);
 	plan->singles = plan->count;
-	for (unsigned int i = 0; i < setup_count * operation_count && length > 1; i++) {
+	for (unsigned int i = start; i < end && length > 1; i++) {
 		plan_pairs(plan, &setups[i / operation_count], &operations[i % operation_count]);
 		plan_deaths(plan, runner, &setups[i / operation_count], &operations[i % operation_count]);
 	}
@@ -171,6 +175,7 @@ struct options {
 	uint64_t unique;		/* stop at so many; 0: never */
 	uint64_t most_single, most_pair;	/* states at a fence of sequences of one, and of more */
 	unsigned int length;
+	unsigned int first_setup, end_setup;
 	const char *sequence;
 };
 
@@ -178,6 +183,7 @@ static const char usage[] =
 	"Usage: crash [OPTION]...\n"
 	"  --seconds=N      stop after so many, twice as many within single operations; 0: when all is done\n"
 	"  --unique=N       stop after so many different states; 0: when all is done\n"
+	"  --setup=NAME     on this image only: no state is one of another image, too\n"
 	"  --length=N       sequences of up to N operations: 1, or 2\n"
 	"  --most=N[,N]     states at each fence, of one operation and of more; 0: all\n"
 	"  --lines=N        every subset of up to N cache lines in flight\n"
@@ -198,10 +204,23 @@ static void list(void)
 		printf("operation %s\n", operations[i].name);
 }
 
+static void choose_setup(struct options *options, const char *name)
+{
+	for (unsigned int i = 0; i < setup_count; i++) {
+		if (strcmp(setups[i].name, name) == 0) {
+			options->first_setup = i;
+			options->end_setup = i + 1;
+			return;
+		}
+	}
+	die("%s: no such setup", name);
+}
+
 static void parse(int argc, char **argv, struct options *options, struct runner *runner)
 {
 	static const struct option known[] = {
 		{"seconds", required_argument, NULL, 's'}, {"unique", required_argument, NULL, 'u'},
+		{"setup", required_argument, NULL, 'S'},
 		{"length", required_argument, NULL, 'l'}, {"most", required_argument, NULL, 'm'},
 		{"lines", required_argument, NULL, 'i'}, {"random", required_argument, NULL, 'r'},
 		{"nested", required_argument, NULL, 'n'}, {"older", required_argument, NULL, 'o'},
@@ -219,6 +238,7 @@ static void parse(int argc, char **argv, struct options *options, struct runner 
 		switch (option) {
 		case 's': options->seconds = (double)number; break;
 		case 'u': options->unique = number; break;
+		case 'S': choose_setup(options, optarg); break;
 		case 'l': options->length = (unsigned int)number; break;
 		case 'm':
 			options->most_single = number;
@@ -259,11 +279,11 @@ static bool run_plan(struct runner *runner, const struct options *options, struc
 	return good;
 }
 
-static void report(const struct runner *runner, const struct plan *plan, double elapsed)
+static void report(const struct runner *runner, const struct plan *plan, unsigned int images, double elapsed)
 {
 	const struct judge *judge = &runner->judge;
 
-	printf("# %u operations on %u images; %zu sequences, %" PRIu64 " fences\n", operation_count, setup_count,
+	printf("# %u operations on %u images; %zu sequences, %" PRIu64 " fences\n", operation_count, images,
 	       plan->done, runner->fences);
 	printf("# %" PRIu64 " states explored, %" PRIu64 " unique (%" PRIu64 " after a second crash), %.0f states/s\n",
 	       runner->explored, judge->judged, judge->nested, (double)judge->judged / elapsed);
@@ -271,7 +291,8 @@ static void report(const struct runner *runner, const struct plan *plan, double 
 
 int main(int argc, char **argv)
 {
-	struct options options = {.seconds = 40, .length = 2, .most_single = 24, .most_pair = 12};
+	struct options options = {.seconds = 40, .length = 2, .most_single = 24, .most_pair = 12,
+				  .end_setup = setup_count};
 	struct runner runner = {
 		.view = {.exhaustive = 12, .random = 32, .seed = 1, .only_fence = -1, .only_state = -1},
 		.judge.options = {.nested = 8, .older = 8},
@@ -289,7 +310,7 @@ int main(int argc, char **argv)
 			die("%s: no such sequence", options.sequence);
 		plan.singles = 1;
 	} else {
-		make_plan(&plan, &runner, options.length);
+		make_plan(&plan, &runner, options.length, options.first_setup, options.end_setup);
 	}
 	/* On a slow machine what comes first had better come to its end. */
 	runner.deadline = options.seconds > 0 ? start + 2 * options.seconds : 0;
@@ -302,7 +323,7 @@ int main(int argc, char **argv)
 	if (good && plan.count > plan.singles)
 		good = run_plan(&runner, &options, &plan, plan.singles, plan.count,
 				"so is one after another, whole or cut short");
-	report(&runner, &plan, seconds() - start);
+	report(&runner, &plan, options.end_setup - options.first_setup, seconds() - start);
 	free(plan.sequence);
 	runner_exit(&runner);
 	return good ? 0 : 1;

@@ -63,15 +63,25 @@ static void land(const struct piece *piece)
 	media_poke(piece->word, (media_peek(piece->word) & ~piece->mask) | (piece->value & piece->mask));
 }
 
-/* What others stored before and is not durable is overwritten by it. */
-static void overtake(struct flight *flight, size_t index)
+/* What others stored before a piece that lands, and is not durable, is overwritten by it. */
+static void overtake(struct flight *flight, unsigned int handle)
 {
-	const struct piece *piece = &flight->piece[index];
+	size_t words = (size_t)(media_length() / 8);
 
-	for (size_t i = 0; i < index; i++) {
-		if (flight->piece[i].handle != piece->handle && flight->piece[i].word == piece->word)
-			flight->piece[i].mask &= ~piece->mask;
+	if (flight->words < words) {
+		flight->landed = get_array(flight->landed, words, sizeof(*flight->landed));
+		flight->words = words;
 	}
+	for (size_t i = flight->count; i-- > 0;) {
+		struct piece *piece = &flight->piece[i];
+
+		if (piece->handle == handle)
+			flight->landed[piece->word] |= piece->mask;
+		else
+			piece->mask &= ~flight->landed[piece->word];
+	}
+	for (size_t i = 0; i < flight->count; i++)
+		flight->landed[flight->piece[i].word] = 0;
 }
 
 void flight_land(struct flight *flight, unsigned int handle)
@@ -80,14 +90,13 @@ void flight_land(struct flight *flight, unsigned int handle)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < flight->count; i++) {
-		if (flight->piece[i].handle != handle) {
+		if (flight->piece[i].handle == handle)
+			land(&flight->piece[i]);
+		else
 			others = true;
-			continue;
-		}
-		land(&flight->piece[i]);
-		if (others)
-			overtake(flight, i);
 	}
+	if (others)
+		overtake(flight, handle);
 	for (size_t i = 0; i < flight->count; i++) {
 		if (flight->piece[i].handle != handle && flight->piece[i].mask)
 			flight->piece[kept++] = flight->piece[i];
@@ -98,6 +107,7 @@ void flight_land(struct flight *flight, unsigned int handle)
 void flight_free(struct flight *flight)
 {
 	free(flight->piece);
+	free(flight->landed);
 	*flight = (struct flight){0};
 }
 

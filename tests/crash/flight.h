@@ -29,6 +29,8 @@ struct piece {
 struct flight {
 	struct piece *piece;		/* in the order of the stores */
 	size_t count, room;
+	uint64_t *landed;		/* of each word of the media the bits that land; else 0 */
+	size_t words;
 };
 
 /* A store of the journal takes off. */
@@ -64,6 +66,7 @@ struct states {
 	uint64_t counted[STATES_CLASSES];	/* how many of each class */
 	uint64_t total;			/* their sum: numbers from here on are random ones */
 	bool *take;			/* the pieces that persist in the state chosen */
+	uint64_t *first;		/* so many pieces or stores of each unit persist in it */
 	size_t room;
 };
 

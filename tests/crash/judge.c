@@ -16,7 +16,7 @@
 
 struct known { uint64_t hash, content; };
 
-static struct known *find(struct judge *judge, uint64_t hash)
+static struct known *find(const struct judge *judge, uint64_t hash)
 {
 	size_t mask = judge->known_room - 1, at = hash & mask;
 
@@ -48,7 +48,17 @@ static uint64_t state_hash(uint64_t rules)
 	return hash ? hash : 1;
 }
 
-bool judge_count(struct judge *judge, uint64_t rules, uint64_t content)
+bool judge_knows(const struct judge *judge, uint64_t rules, uint64_t *content)
+{
+	const struct known *known = judge->known_room ? find(judge, state_hash(rules)) : NULL;
+
+	if (!known || !known->hash)
+		return false;
+	*content = known->content;
+	return true;
+}
+
+bool judge_note(struct judge *judge, uint64_t rules, uint64_t content)
 {
 	struct known *known;
 
@@ -59,8 +69,15 @@ bool judge_count(struct judge *judge, uint64_t rules, uint64_t content)
 		return false;
 	*known = (struct known){state_hash(rules), content};
 	judge->known_count++;
-	judge->judged++;
 	return true;
+}
+
+bool judge_count(struct judge *judge, uint64_t rules, uint64_t content)
+{
+	bool different = judge_note(judge, rules, content);
+
+	judge->judged += different;
+	return different;
 }
 
 void judge_free(struct judge *judge)
@@ -87,31 +104,14 @@ static bool look(struct judge *judge, unsigned int flags, uint64_t *content)
 
 /* ---- using, and crashing again in it ------------------------------------------------------ */
 
-/* What could be seen after each operation of the first use. */
-struct history {
-	struct judge *judge;
-	uint64_t content[MAX_ENTRIES + 16];
-	unsigned int steps;
-	bool failed;
-};
-
 static void note_step(void *arg)
 {
-	struct history *history = arg;
-	struct content content;
-	struct cowdax_error error;
+	struct judge *judge = arg;
 
-	media_record(NULL);
-	if (history->steps + 1 == sizeof(history->content) / sizeof(history->content[0]) ||
-	    content_look(0, &content, &error))
-		history->failed = true;
-	else
-		history->content[++history->steps] = content.hash;
-	media_record(&history->judge->journal);
-	journal_step(&history->judge->journal, history->steps);
+	journal_step(&judge->journal, ++judge->steps);
 }
 
-static bool use(struct judge *judge, struct history *history)
+static bool use(struct judge *judge)
 {
 	struct use use = {
 		.file = "/used",
@@ -119,11 +119,12 @@ static bool use(struct judge *judge, struct history *history)
 		.full = judge->options.full,
 		.why = judge->why,
 		.why_room = sizeof(judge->why),
-		.step = history ? note_step : NULL,
-		.step_arg = history,
+		.step = note_step,
+		.step_arg = judge,
 	};
 	bool good;
 
+	judge->steps = 0;
 	media_record(&judge->journal);
 	good = use_image(&use);
 	media_record(NULL);
@@ -131,7 +132,7 @@ static bool use(struct judge *judge, struct history *history)
 }
 
 /* The second crash is judged like the first, but that there is no third. */
-static bool judge_again(struct judge *judge, const struct history *history, unsigned int step)
+static bool judge_again(struct judge *judge, uint64_t before, uint64_t after)
 {
 	struct use again = {
 		.file = "/used-again",
@@ -146,7 +147,7 @@ static bool judge_again(struct judge *judge, const struct history *history, unsi
 
 	if (!check_image(true, NULL, judge->why, sizeof(judge->why)) || !look(judge, 0, &content))
 		return false;
-	if (content != history->content[step] && content != history->content[step + 1]) {
+	if (content != before && content != after) {
 		snprintf(judge->why, sizeof(judge->why), "files are neither as before nor as after");
 		return false;
 	}
@@ -159,12 +160,65 @@ static bool judge_again(struct judge *judge, const struct history *history, unsi
 	return good;
 }
 
-/* Play the first use up to one of its fences, and crash there. */
-static bool crash_in_use(struct judge *judge, const struct history *history, uint64_t random)
+/* What can be seen after operation @step of the first use, if it has come so far. */
+static bool look_after(struct judge *judge, unsigned int step, uint64_t *content)
+{
+	struct journal part = judge->journal;
+	bool good;
+
+	for (part.count = 0; part.count < judge->journal.count; part.count++) {
+		const struct event *event = &part.event[part.count];
+
+		if (event->kind == EVENT_STEP && event->handle == step)
+			break;
+	}
+	if (part.count == judge->journal.count)
+		return true;
+	media_redo(&part);
+	good = look(judge, 0, content);
+	media_undo(&part);
+	return good;
+}
+
+/* The operation that a fence of the first use belongs to, counted from 0. */
+static unsigned int step_of_fence(const struct journal *journal, uint64_t fence)
+{
+	unsigned int step = 0;
+
+	for (size_t i = 0; i < journal->count; i++) {
+		if (journal->event[i].kind == EVENT_STEP)
+			step = journal->event[i].handle;
+		else if (journal->event[i].kind == EVENT_FENCE && !fence--)
+			break;
+	}
+	return step;
+}
+
+/* Play the first use up to its fence of this number. */
+static void play_to_fence(struct judge *judge, uint64_t stop)
 {
 	const struct journal *journal = &judge->journal;
-	size_t fences = 0, stop, start = media_mark(), length;
-	unsigned int step = 0;
+
+	judge->flight.count = 0;
+	for (size_t i = 0; i < journal->count; i++) {
+		const struct event *event = &journal->event[i];
+
+		if (event->kind == EVENT_STORE)
+			flight_add(&judge->flight, journal, i);
+		else if (event->kind == EVENT_FENCE && stop--)
+			flight_land(&judge->flight, event->handle);
+		else if (event->kind == EVENT_FENCE)
+			break;
+	}
+}
+
+/* Crash at one of the fences of the first use; before it @before could be seen. */
+static bool crash_in_use(struct judge *judge, uint64_t before, uint64_t random)
+{
+	const struct journal *journal = &judge->journal;
+	size_t fences = 0, start = media_mark(), length;
+	uint64_t after, stop;
+	unsigned int step;
 	bool good;
 
 	for (size_t i = 0; i < journal->count; i++)
@@ -172,24 +226,17 @@ static bool crash_in_use(struct judge *judge, const struct history *history, uin
 	if (!fences)
 		return true;
 	stop = random_below(&random, fences);
-	judge->flight.count = 0;
-	for (size_t i = 0; i < journal->count; i++) {
-		const struct event *event = &journal->event[i];
-
-		if (event->kind == EVENT_STORE) {
-			flight_add(&judge->flight, journal, i);
-		} else if (event->kind == EVENT_STEP) {
-			step = event->handle;
-		} else if (stop--) {
-			flight_land(&judge->flight, event->handle);
-		} else {
-			break;
-		}
+	step = step_of_fence(journal, stop);
+	good = !step || look_after(judge, step, &before);
+	after = before;
+	good = good && look_after(judge, step + 1, &after);
+	if (good) {
+		play_to_fence(judge, stop);
+		states_prepare(&judge->states, &judge->flight, EXHAUSTIVE);
+		states_choose(&judge->states, states_draw(&judge->states, random_next(&random)));
+		states_apply(&judge->states);
+		good = judge_again(judge, before, after);
 	}
-	states_prepare(&judge->states, &judge->flight, EXHAUSTIVE);
-	states_choose(&judge->states, states_draw(&judge->states, random_next(&random)));
-	states_apply(&judge->states);
-	good = judge_again(judge, history, step);
 	media_revert(start);
 	if (!good) {
 		length = strlen(judge->why);
@@ -201,14 +248,13 @@ static bool crash_in_use(struct judge *judge, const struct history *history, uin
 
 bool judge_use(struct judge *judge, uint64_t content)
 {
-	struct history history = {.judge = judge, .content = {content}};
 	uint64_t random = mix(judge->options.seed, media_hash());
 	bool nested = judge->options.nested && random_below(&random, judge->options.nested) == 0;
-	bool good = use(judge, nested ? &history : NULL);
+	bool good = use(judge);
 
 	media_undo(&judge->journal);
-	if (good && nested && !history.failed)
-		good = crash_in_use(judge, &history, random);
+	if (good && nested)
+		good = crash_in_use(judge, content, random);
 	journal_empty(&judge->journal);
 	return good;
 }
@@ -217,12 +263,8 @@ bool judge_use(struct judge *judge, uint64_t content)
 
 bool judge_state(struct judge *judge, uint64_t *content)
 {
-	const struct known *known = judge->known_room ? find(judge, state_hash(0)) : NULL;
-
-	if (known && known->hash) {
-		*content = known->content;
+	if (judge_knows(judge, 0, content))
 		return true;
-	}
 	if (!check_image(true, NULL, judge->why, sizeof(judge->why)) || !look(judge, 0, content) ||
 	    !judge_use(judge, *content))
 		return false;

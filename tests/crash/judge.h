@@ -24,6 +24,7 @@ struct judge {
 	struct known *known;		/* what has been judged, by hash */
 	size_t known_count, known_room;
 	struct journal journal;		/* of the first use */
+	unsigned int steps;		/* operations in it */
 	struct flight flight;
 	struct states states;
 };
@@ -40,7 +41,11 @@ bool judge_state(struct judge *judge, uint64_t *content);
 bool judge_remake(struct judge *judge, bool begun, uint64_t *content, uint64_t *backup_content);
 /* Take the newest commit away: the one before is whole, too; *content is what it shows. */
 bool judge_older(struct judge *judge, uint64_t *content);
-/* Count the state that the media have, unless it has been judged before by the same rules. */
+/* Whether the state that the media have has been judged before by the same rules: with this result. */
+bool judge_knows(const struct judge *judge, uint64_t rules, uint64_t *content);
+/* From now on it has; false when it had. */
+bool judge_note(struct judge *judge, uint64_t rules, uint64_t content);
+/* The same, and count it if it had not. */
 bool judge_count(struct judge *judge, uint64_t rules, uint64_t content);
 /* Whether the image can be used, and again after another crash; *content is what it shows. */
 bool judge_use(struct judge *judge, uint64_t content);

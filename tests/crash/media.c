@@ -126,6 +126,16 @@ void media_undo(const struct journal *journal)
 	}
 }
 
+void media_redo(const struct journal *journal)
+{
+	for (size_t i = 0; i < journal->count; i++) {
+		const struct event *event = &journal->event[i];
+
+		if (event->kind == EVENT_STORE)
+			memcpy(media.bytes + event->offset, journal->bytes + event->after, event->length);
+	}
+}
+
 void media_record(struct journal *journal)
 {
 	media.journal = journal;

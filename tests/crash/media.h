@@ -51,8 +51,9 @@ void media_record(struct journal *journal);
 void journal_step(struct journal *journal, unsigned int number);
 void journal_empty(struct journal *journal);
 void journal_free(struct journal *journal);
-/* Take back all that the journal holds; it stays as it is. */
+/* Take back all that the journal holds, or do it again; it stays as it is. */
 void media_undo(const struct journal *journal);
+void media_redo(const struct journal *journal);
 
 #define NEVER SIZE_MAX
 /*

@@ -10,6 +10,8 @@
 
 #define BEGUN UINT64_C(0x626567756e)
 #define NOT_BEGUN UINT64_C(0x6f6c64)
+#define OLDER UINT64_C(0x6265666f7265)
+#define BACKUP UINT64_C(0x6261636b7570)
 
 static bool fail(struct judge *judge, const char *what, const char *reason)
 {
@@ -55,7 +57,7 @@ static bool look(struct judge *judge, unsigned int flags, uint64_t *content)
 
 /* ---- the image before ------------------------------------------------------------ */
 
-bool judge_older(struct judge *judge, uint64_t *content)
+static bool look_at_older(struct judge *judge, uint64_t *content)
 {
 	const struct cdx_pmem pm = {.base = media_bytes(), .length = media_length()};
 	struct cdx_super super;
@@ -76,6 +78,16 @@ bool judge_older(struct judge *judge, uint64_t *content)
 	good = check_except(judge, "slot-") && look(judge, 0, content);
 	media_revert(mark);
 	return good;
+}
+
+bool judge_older(struct judge *judge, uint64_t *content)
+{
+	if (judge_knows(judge, OLDER, content))
+		return true;
+	if (!look_at_older(judge, content))
+		return false;
+	judge_note(judge, OLDER, *content);
+	return true;
 }
 
 /* ---- an image that is being made ---------------------------------------------------- */
@@ -118,8 +130,11 @@ static bool judge_primary(struct judge *judge, bool begun, uint64_t *content)
 
 bool judge_remake(struct judge *judge, bool begun, uint64_t *content, uint64_t *backup)
 {
+	uint64_t rules = begun ? BEGUN : NOT_BEGUN;
 	struct cowdax_error error;
 
+	if (judge_knows(judge, rules, content) && judge_knows(judge, rules ^ BACKUP, backup))
+		return true;
 	*content = CONTENT_VOID;
 	*backup = CONTENT_VOID;
 	if (super_valid(0) && !judge_primary(judge, begun, content))
@@ -133,6 +148,7 @@ bool judge_remake(struct judge *judge, bool begun, uint64_t *content, uint64_t *
 		return fail(judge, "by its backup superblock it cannot be read", error.text);
 	if (!can_be_made(judge))
 		return false;
-	judge_count(judge, begun ? BEGUN : NOT_BEGUN, *content);
+	judge_count(judge, rules, *content);
+	judge_note(judge, rules ^ BACKUP, *backup);
 	return true;
 }

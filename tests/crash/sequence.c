@@ -76,13 +76,18 @@ bool sequence_parse(struct sequence *sequence, const char *text)
 
 /* ---- bases --------------------------------------------------------------------------- */
 
+static uint64_t base_hash(const struct setup *setup)
+{
+	return mix((uint64_t)(setup - setups), 1);
+}
+
 static void make_base(struct runner *runner, struct base *base, const struct setup *setup)
 {
 	struct cowdax_error error = {0};
 
 	media_resize(setup->length);
 	setup->make();
-	media_forget(0);
+	media_forget(base_hash(setup));
 	if (content_look(0, &base->content, &error))
 		die("setup %s: %s", setup->name, error.text);
 	if (!judge_older(&runner->judge, &base->older))
@@ -118,7 +123,7 @@ static void load_base(struct runner *runner, const struct sequence *sequence)
 {
 	media_resize(sequence->setup->length);
 	memcpy(media_bytes(), base_of(runner, sequence)->bytes, media_length());
-	media_forget(mix((uint64_t)(sequence->setup - setups), 1));
+	media_forget(base_hash(sequence->setup));
 	runner->judge.options.full = sequence->setup->full;
 }
 

@@ -88,6 +88,7 @@ static void make_tables(struct states *states)
 	states->page_rank = get_array(states->page_rank, room, sizeof(*states->page_rank));
 	states->slot = get_array(states->slot, room, sizeof(*states->slot));
 	states->take = get_array(states->take, room, sizeof(*states->take));
+	states->first = get_array(states->first, room, sizeof(*states->first));
 }
 
 static uint64_t sum_of_prefixes(const struct unit *unit, size_t count)
@@ -151,6 +152,7 @@ void states_free(struct states *states)
 	free(states->page_rank);
 	free(states->slot);
 	free(states->take);
+	free(states->first);
 	*states = (struct states){0};
 }
 
@@ -195,6 +197,13 @@ static void choose_lines(struct states *states, uint64_t number)
 	}
 }
 
+/* Of each unit as many as states->first says. */
+static void take_first(struct states *states, const uint32_t *unit_of, const uint32_t *rank)
+{
+	for (size_t i = 0; i < states->flight->count; i++)
+		states->take[i] = rank[i] < states->first[unit_of[i]];
+}
+
 static void choose_slot_words(struct states *states, uint64_t number)
 {
 	uint64_t n = states->slots;
@@ -236,27 +245,18 @@ static void choose_pages(struct states *states, uint64_t number)
 		return;
 	}
 	for (uint32_t page = 0; page < states->pages; page++) {
-		uint64_t first = number % (states->page[page].count + 1);
-
+		states->first[page] = number % (states->page[page].count + 1);
 		number /= states->page[page].count + 1;
-		for (size_t i = 0; i < states->flight->count; i++) {
-			if (states->page_of[i] == page)
-				states->take[i] = states->page_rank[i] < first;
-		}
 	}
+	take_first(states, states->page_of, states->page_rank);
 }
 
 static void choose_random_units(struct states *states, const struct unit *unit, size_t units,
 				const uint32_t *unit_of, const uint32_t *rank, uint64_t *random)
 {
-	for (uint32_t u = 0; u < units; u++) {
-		uint64_t first = random_below(random, unit[u].count + 1);
-
-		for (size_t i = 0; i < states->flight->count; i++) {
-			if (unit_of[i] == u)
-				states->take[i] = rank[i] < first;
-		}
-	}
+	for (size_t u = 0; u < units; u++)
+		states->first[u] = random_below(random, unit[u].count + 1);
+	take_first(states, unit_of, rank);
 }
 
 static void choose_at_random(struct states *states, uint64_t seed)
@@ -271,11 +271,9 @@ static void choose_at_random(struct states *states, uint64_t seed)
 			states->take[i] = random_below(&random, 100) < chance;
 		break;
 	case 1:
-		take_all(states, false);
-		for (uint64_t line = 0; line < states->lines; line++) {
-			if (random_below(&random, 100) < chance)
-				take_line(states, line, true);
-		}
+		for (size_t line = 0; line < states->lines; line++)
+			states->first[line] = random_below(&random, 100) < chance ? states->line[line].count : 0;
+		take_first(states, states->line_of, states->line_rank);
 		break;
 	case 2:
 		choose_random_units(states, states->line, states->lines, states->line_of, states->line_rank,
