@@ -19,6 +19,8 @@ struct poke {
 
 static struct {
 	int fd;
+	dev_t device;
+	ino_t inode;
 	char path[64];
 	unsigned char *bytes;
 	uint64_t length;
@@ -42,9 +44,13 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 
 void media_make(uint64_t most)
 {
+	struct stat own;
+
 	media.fd = memfd_create("image", MFD_CLOEXEC);
-	if (media.fd < 0)
+	if (media.fd < 0 || fstat(media.fd, &own))
 		die("cannot make a memory file");
+	media.device = own.st_dev;
+	media.inode = own.st_ino;
 	media.bytes = mmap(NULL, most, PROT_READ | PROT_WRITE, MAP_SHARED, media.fd, 0);
 	if (media.bytes == MAP_FAILED)
 		die("cannot map a memory file");
@@ -231,10 +237,9 @@ static const struct cdx_pmem_ops media_ops = {
 
 static bool is_media(int fd)
 {
-	struct stat st, own;
+	struct stat st;
 
-	return fstat(fd, &st) == 0 && fstat(media.fd, &own) == 0 && st.st_dev == own.st_dev &&
-	       st.st_ino == own.st_ino;
+	return fstat(fd, &st) == 0 && st.st_dev == media.device && st.st_ino == media.inode;
 }
 
 /* Takes the place of the library's own (see Makemodule.am), which maps all but the media. */
