@@ -101,10 +101,10 @@ static bool run(const struct damage *damage, const struct image bases[2], unsign
 		bool keep)
 {
 	struct image image;
-	char path[64];
+	char path[IMAGE_PATH];
 	bool good;
 
-	snprintf(path, sizeof(path), "damage-%u.img", number);
+	image_path(path, "damage", number);
 	image_copy(&image, &bases[damage->base]);
 	damage->apply(&image);
 	image_store(&image, path, damage->how == AT_OFFSET ? OFFSET : 0);
@@ -157,12 +157,14 @@ static unsigned int broken_promises(void)
 
 int main(int argc, char **argv)
 {
-	static const char *const paths[] = {"damage-plain.img", "damage-deep.img"};
+	static const char *const names[] = {"damage-plain", "damage-deep"};
+	char paths[2][IMAGE_PATH];
 	unsigned int failed = broken_promises(), number = 0;
 	struct image bases[2];
 
 	cowdax_catch_faults();
 	for (int base = PLAIN; base <= DEEP; base++) {
+		image_path(paths[base], names[base], getpid());
 		make_base(base, paths[base]);
 		image_load(&bases[base], paths[base]);
 	}

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "edit.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/crc32c.h"
 #include "base/siphash.h"
@@ -21,6 +23,15 @@ void die(const char *format, ...)
 }
 
 /* ---- files ---------------------------------------------------------------------- */
+
+void image_path(char path[IMAGE_PATH], const char *name, long number)
+{
+	const char *folder = getenv("TMPDIR");
+	int length = snprintf(path, IMAGE_PATH, "%s/%s-%ld.img", folder ? folder : ".", name, number);
+
+	if (length >= IMAGE_PATH)
+		die("TMPDIR is too long");
+}
 
 static struct cdx_disk_commit *newest_primary(struct image *image)
 {
@@ -71,10 +82,17 @@ void image_copy(struct image *copy, const struct image *image)
 
 void image_store(const struct image *image, const char *path, uint64_t offset)
 {
-	FILE *file = fopen(path, "wb");
+	static unsigned char there[65536];
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	bool good = fd >= 0 && ftruncate(fd, (off_t)(offset + image->size)) == 0;
 
-	if (!file || fseek(file, (long)offset, SEEK_SET) ||
-	    fwrite(image->bytes, image->size, 1, file) != 1 || fclose(file))
+	for (uint64_t done = 0, part; good && done < image->size; done += part) {
+		part = image->size - done < sizeof(there) ? image->size - done : sizeof(there);
+		good = pread(fd, there, part, (off_t)(offset + done)) == (ssize_t)part;
+		if (good && memcmp(there, image->bytes + done, part) != 0)
+			good = pwrite(fd, image->bytes + done, part, (off_t)(offset + done)) == (ssize_t)part;
+	}
+	if (!good || close(fd))
 		die("%s: cannot write", path);
 }
 

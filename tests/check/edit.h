@@ -20,8 +20,12 @@ struct image {
 	bool sealing_base;		/* seal() is at a base, which it follows no further */
 };
 
+#define IMAGE_PATH 256
+/* Where an image of this name is kept: in TMPDIR, else here. */
+void image_path(char path[IMAGE_PATH], const char *name, long number);
 void image_load(struct image *image, const char *path);
 void image_copy(struct image *copy, const struct image *image);
+/* Of a file that is there only what differs is written. */
 void image_store(const struct image *image, const char *path, uint64_t offset);
 void image_free(struct image *image);
 /* Bring all checksums and separators below the newest record, and its mirror, up to date. */

@@ -213,12 +213,12 @@ int main(int argc, char **argv)
 {
 	unsigned int tried = 0, failed = 0;
 	struct image bases[2];
-	char path[64];
+	char path[IMAGE_PATH];
 
 	/* Nothing here is about what a power cut leaves: spare the disk. */
 	setenv("PMEM_IS_PMEM_FORCE", "1", 1);
 	cowdax_catch_faults();
-	snprintf(path, sizeof(path), "usable-%ld.img", (long)getpid());
+	image_path(path, "usable", getpid());
 	for (int base = PLAIN; base <= DEEP; base++) {
 		make_base(base, path);
 		image_load(&bases[base], path);

@@ -28,7 +28,7 @@ static const struct damage *const tables[] = {
 
 struct fuzz {
 	struct image bases[BASES];
-	char path[64];
+	char path[IMAGE_PATH];
 };
 
 static bool judge(struct fuzz *fuzz, const struct image *image, struct draw *draw)
@@ -205,7 +205,7 @@ int main(int argc, char **argv)
 			die("unknown option %s", argv[i]);
 	}
 	cowdax_catch_faults();
-	snprintf(fuzz.path, sizeof(fuzz.path), "fuzz-%ld.img", (long)getpid());
+	image_path(fuzz.path, "fuzz", getpid());
 	make_bases(fuzz.bases, fuzz.path);
 	if (one) {
 		failed = replay(&fuzz, one);
