@@ -291,7 +291,7 @@ static void report(const struct runner *runner, const struct plan *plan, unsigne
 
 int main(int argc, char **argv)
 {
-	struct options options = {.seconds = 40, .length = 2, .most_single = 24, .most_pair = 12,
+	struct options options = {.seconds = 20, .length = 2, .most_single = 24, .most_pair = 12,
 				  .end_setup = setup_count};
 	struct runner runner = {
 		.view = {.exhaustive = 12, .random = 32, .seed = 1, .only_fence = -1, .only_state = -1},
