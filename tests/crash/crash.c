@@ -238,7 +238,7 @@ static void parse(int argc, char **argv, struct options *options, struct runner 
 		switch (option) {
 		case 's': options->seconds = (double)number; break;
 		case 'u': options->unique = number; break;
-		case 'S': choose_setup(options, optarg); break;
+		case 'S': choose_setup(options, optarg ? optarg : ""); break;
 		case 'l': options->length = (unsigned int)number; break;
 		case 'm':
 			options->most_single = number;
