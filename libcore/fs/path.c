@@ -40,13 +40,14 @@ static int step(struct cdx_txn *txn, struct cdx_place *place, const char *name, 
 
 	if (!place->inode)
 		return -ENOENT;
-	if (length > CDX_NAME_MAX)
-		return -ENAMETOOLONG;
 	ret = cdx_inode_load(txn, place->inode, &dir);
 	if (ret)
 		return ret == -ENOENT ? -EUCLEAN : ret;
+	/* As link_path_walk(): where it is looked for first, then the name. */
 	if (!S_ISDIR(dir.mode))
 		return -ENOTDIR;
+	if (length > CDX_NAME_MAX)
+		return -ENAMETOOLONG;
 	place->name = name;
 	place->length = length;
 	if (length == 1 && name[0] == '.') {

@@ -102,11 +102,11 @@ static int walk_parents(const struct model *model, const char *path)
 		char *part = next_part(path, &at);
 		const struct entry *entry = model_find(model, part);
 
-		/* A name is looked at before where it is looked for. */
-		if (at - before > 1 + COWDAX_NAME_MAX)
-			ret = -ENAMETOOLONG;
-		else if (in_the_way)
+		/* Where a name is looked for comes before the name itself. */
+		if (in_the_way)
 			ret = -EEXIST;
+		else if (at - before > 1 + COWDAX_NAME_MAX)
+			ret = -ENAMETOOLONG;
 		in_the_way = entry && !entry->directory;
 		free(part);
 	}

@@ -80,10 +80,10 @@ int model_walk(const struct model *model, const char *path, const struct entry *
 
 		if (!entry)
 			ret = -ENOENT;
-		else if (length > COWDAX_NAME_MAX)
-			ret = -ENAMETOOLONG;
 		else if (!entry->directory)
 			ret = -ENOTDIR;
+		else if (length > COWDAX_NAME_MAX)
+			ret = -ENAMETOOLONG;
 		at += 1 + length;
 		part[at] = '\0';
 		entry = model_find(model, part);
