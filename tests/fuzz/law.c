@@ -190,7 +190,7 @@ static bool has_code(const struct verdict *verdict, const char *code)
 static bool space_is_trusted(const struct verdict *verdict)
 {
 	static const char *const stems[] = {"refcount-", "space-", "reserve-", "limbo-", "free-", "node-",
-					    "slot-", "staging-", "media-"};
+					    "slot-", "staging-", "media-", "amend-"};
 
 	for (unsigned int i = 0; i < verdict->count; i++) {
 		for (size_t s = 0; s < sizeof(stems) / sizeof(stems[0]); s++) {
@@ -616,10 +616,20 @@ static const char *change(struct law *law)
 	return wrong;
 }
 
-/* A file with a link too many that loses its only name has that link left: the same damage, seen later. */
+/*
+ * The same damage, seen later.  A file with a link too many that loses its only name has that link left.
+ * Where a file has bytes in blocks past its end, they are past it still when that comes to be within one.
+ */
 static bool is_same_damage(const struct verdict *before, const char *code)
 {
-	return has_code(before, code) || (strcmp(code, "inode-orphan") == 0 && has_code(before, "inode-links"));
+	static const struct { const char *code, *was; } later[] = {
+		{"inode-orphan", "inode-links"}, {"eof-not-zero", "extent-past-eof"},
+	};
+
+	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
+		if (strcmp(code, later[i].code) == 0 && has_code(before, later[i].was))
+			return true;
+	return has_code(before, code);
 }
 
 static const char *judge_after(struct law *law)
