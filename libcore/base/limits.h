@@ -23,6 +23,7 @@
 #define CDX_FIRST_TRANSACTION UINT64_C(2)
 #define CDX_LAST_TRANSACTION ((UINT64_C(1) << 48) - 1)	/* what the lock space has room for */
 #define CDX_MAX_LANE 65535
+#define CDX_MAX_AMENDS 32		/* in a commit record: each commit stores and checks them all */
 #define CDX_LAST_INODE ((UINT64_C(1) << 63) - 1)
 #define CDX_LAST_NONCE ((UINT64_C(1) << 63) - 1)
 

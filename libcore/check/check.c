@@ -11,6 +11,9 @@
  *	   what only bases have		hidden.c
  *	   the data itself, on request		data.c
  *
+ * Before the trees are walked, the record's amendments of their nodes are read; when all have
+ * been, it is asked where these nodes are (amend.c).
+ *
  * Last of all, what the media has lost is laid to the files that own it
  * (owners.c).
  *
@@ -21,6 +24,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "check/amend.h"
 #include "check/data.h"
 #include "check/dir.h"
 #include "check/extent.h"
@@ -64,8 +68,10 @@ static int check_space(struct cdx_check *ck)
 {
 	int ret = cdx_check_space(ck);
 
-	if (!ret)
+	if (!ret) {
 		cdx_check_count_shared(ck);
+		cdx_check_amended(ck);
+	}
 	return ret ? ret : cdx_check_hidden(ck);
 }
 
@@ -77,8 +83,10 @@ static int check_trees(struct checking *checking)
 	ck->trees = &checking->trees;
 	checking->mapped.shift = ck->super.grains_per_block_shift;
 	ret = cdx_trees_init(ck->trees, &ck->super);
-	if (!ret)
+	if (!ret) {
+		cdx_check_amends(ck);
 		ret = check_files(checking);
+	}
 	if (!ret)
 		ret = cdx_check_held(ck);
 	if (!ret)

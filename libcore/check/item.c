@@ -71,7 +71,7 @@ uint64_t cdx_check_owner_inode(struct cdx_check *ck, uint32_t owner, uint64_t gr
 	if (seen->kind != CDX_KIND_FS)
 		return seen->inode;
 	/* No walk is going on: the buffers are free. */
-	if (!cdx_check_read_grain(ck, seen->grain, ck->trees->buffers))
+	if (!cdx_check_read_node(ck, seen, ck->trees->buffers))
 		return 0;
 	return inline_owner(ck, ck->trees->buffers, grain >> ck->super.grains_per_block_shift);
 }
@@ -83,7 +83,7 @@ const void *cdx_check_read_again(struct cdx_check *ck, const struct cdx_seen *se
 	size_t room = (ck->super.node_size - sizeof(*disk)) / sizeof(struct cdx_extent_child);
 
 	*count = 0;
-	if (cdx_check_read_grain(ck, seen->grain, bytes))
+	if (cdx_check_read_node(ck, seen, bytes))
 		*count = get16(disk->count);
 	if (seen->kind == CDX_KIND_EXTENT && *count > room)
 		*count = (unsigned int)room;

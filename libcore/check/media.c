@@ -282,7 +282,7 @@ static void check_older(struct cdx_check *ck, const struct slot_copies *slots)
 static void check_record_reserved(struct cdx_check *ck)
 {
 	const struct cdx_disk_commit *record = &ck->record;
-	bool zero = !get16(record->reserved0) && !get32(record->reserved1) &&
+	bool zero = !get32(record->reserved1) &&
 		    cdx_all_zero(&record->snapshots, sizeof(record->snapshots));
 
 	if (!zero)

@@ -74,6 +74,18 @@ P(NODE_BASE, "node-base", ERROR, 0,
 P(NODE_SHARED, "node-shared", ERROR, 0,
   "a node that must not be shared has two parents", "limbo leaf with two parents")
 
+/* Amendments: what the record says of nodes in any pass. */
+P(AMEND_FORMAT, "amend-format", ERROR, 0,
+  "an amendment makes no sense", "amendment of a node of kind 6")
+P(AMEND_TWICE, "amend-twice", ERROR, 0,
+  "two amendments are of one item", "two amendments of one item")
+P(AMEND_ITEM, "amend-item", ERROR, 0,
+  "an amendment does not fit its node", "amendment of an item past the last")
+P(AMEND_UNREACHED, "amend-unreached", ERROR, 0,
+  "an amendment names a node that is in no tree", "amendment of a node that nothing points to")
+P(AMEND_SHARED, "amend-shared", ERROR, 0,
+  "an amended node is shared, or others borrow from it", "amendment of a node of two files")
+
 /* Pass 2: files. */
 P(FS_ITEM, "fs-item", ERROR, 2,
   "an item of the file tree makes no sense", "item of an unknown kind")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Walking any tree (FORMAT 6).  A node is read, judged and descended into once,
+ * Walking any tree (FORMAT 6).  A node is read, amended (4.3), judged and descended into once,
  * however many pointers lead to it, but held against every one of them.  Levels
  * fall at each step, so that a walk is at most 16 deep and meets no cycle.
  */
@@ -136,7 +136,7 @@ static int seen_find_or_add(struct cdx_check *ck, const struct cdx_walk *walk,
 	return seen->count * 2 > seen->slot_count ? seen_rehash(seen) : 0;
 }
 
-/* ---- judging a node ---------------------------------------------------------------- */
+/* ---- reading and finding ------------------------------------------------------------ */
 
 static void report_node(struct cdx_check *ck, enum cdx_problem problem, const struct cdx_walk *walk,
 			const struct link *link)
@@ -199,6 +199,96 @@ static size_t item_size(const struct cdx_view *view, size_t offset)
 	}
 	return size <= room ? size : 0;
 }
+
+/* ---- amendments ------------------------------------------------------------------------ */
+
+/* The item of that number, or NULL if the node ends before. */
+static unsigned char *item_at(const struct cdx_view *view, unsigned char *bytes, unsigned int number)
+{
+	size_t offset = sizeof(struct cdx_disk_node);
+	size_t size = item_size(view, offset);
+
+	for (; size && number; number--) {
+		offset += size;
+		size = item_size(view, offset);
+	}
+	return size ? bytes + offset : NULL;
+}
+
+/* False if @item is none that can be amended so. */
+static bool amend_item(const struct cdx_disk_amend *amend, unsigned char *item)
+{
+	const struct cdx_disk_fs_item *fs = (const void *)item;
+	struct cdx_disk_inode *inode = (void *)(item + sizeof(*fs));
+	struct cdx_disk_child *child = (void *)(item + shapes[amend->kind].key_words * sizeof(le64));
+
+	if (amend->level) {
+		child->address = amend->value;
+		child->crc = amend->more;
+		return true;
+	}
+	if (!cdx_times_amendable(fs))
+		return false;
+	inode->mtime.seconds = inode->ctime.seconds = amend->value;
+	inode->mtime.nanoseconds = inode->ctime.nanoseconds = amend->more;
+	return true;
+}
+
+/*
+ * Change @bytes, those of @view, to what the record says of them; returns how many amendments
+ * do not fit.  Where the items themselves end too early, judge_items() will say so.
+ */
+static unsigned int amend_node(struct cdx_check *ck, const struct cdx_view *view, unsigned char *bytes)
+{
+	const struct cdx_amends *amends = &ck->trees->amends;
+	unsigned int unfit = 0;
+
+	for (unsigned int i = 0; i < amends->count; i++) {
+		const struct cdx_disk_amend *amend = &amends->list[i];
+		unsigned char *item;
+
+		if (get64(amend->node) != view->grain)
+			continue;
+		if (amend->kind != view->kind || amend->level != view->level ||
+		    get16(amend->index) >= view->count) {
+			unfit++;
+			continue;
+		}
+		item = item_at(view, bytes, get16(amend->index));
+		unfit += item && !amend_item(amend, item);
+	}
+	return unfit;
+}
+
+/* Whether the item of that number is an amendment's. */
+static bool is_amended(const struct cdx_check *ck, uint64_t grain, unsigned int number)
+{
+	const struct cdx_amends *amends = &ck->trees->amends;
+
+	for (unsigned int i = 0; i < amends->count; i++) {
+		if (get64(amends->list[i].node) == grain && get16(amends->list[i].index) == number)
+			return true;
+	}
+	return false;
+}
+
+/* What it says of itself may have changed since it was judged: amended is what still has bounds. */
+bool cdx_check_read_node(struct cdx_check *ck, const struct cdx_seen *seen, void *buffer)
+{
+	const struct cdx_disk_node *disk = buffer;
+	struct cdx_view view = {
+		.bytes = buffer, .grain = seen->grain, .kind = seen->kind, .level = seen->level};
+
+	if (!cdx_check_read_grain(ck, seen->grain, buffer))
+		return false;
+	view.count = get16(disk->count);
+	view.used = get16(disk->used);
+	if (view.used >= sizeof(*disk) && view.used <= cdx_node_room(view.kind, ck->super.node_size))
+		amend_node(ck, &view, buffer);
+	return true;
+}
+
+/* ---- judging a node, what is amended included ------------------------------------------- */
 
 /* Header and checksum, whatever the pointer said. */
 static bool judge_header(struct cdx_check *ck, const struct cdx_walk *walk,
@@ -339,7 +429,17 @@ static bool read_node(struct cdx_check *ck, const struct link *link, struct cdx_
 	return false;
 }
 
-static enum meeting meet_unread(struct cdx_check *ck, const struct cdx_walk *walk,
+/* One that does not fit was meant for another node: what that has below it is not known. */
+static void amend(struct cdx_check *ck, struct cdx_walk *walk, const struct link *link,
+		  const struct cdx_view *view, unsigned char *bytes)
+{
+	if (!amend_node(ck, view, bytes))
+		return;
+	report_node(ck, CDX_P_AMEND_ITEM, walk, link);
+	walk->broken = ck->trees->pointers_incomplete = true;
+}
+
+static enum meeting meet_unread(struct cdx_check *ck, struct cdx_walk *walk,
 				const struct link *link, struct cdx_view *view)
 {
 	unsigned char *bytes = link->base ? base_buffer(ck, link->level) :
@@ -367,6 +467,7 @@ static enum meeting meet_unread(struct cdx_check *ck, const struct cdx_walk *wal
 	view->level = link->level;
 	view->has_high = link->has_high;
 	view->high = link->high[0];
+	amend(ck, walk, link, view, bytes);
 	if (!judge_items(ck, walk, link, view)) {
 		seen->state = CDX_SEEN_BAD;
 		return UNUSABLE;
@@ -387,7 +488,7 @@ static int meet_base(struct cdx_check *ck, const struct cdx_walk *walk, const st
 	return 0;
 }
 
-static int meet(struct cdx_check *ck, const struct cdx_walk *walk, const struct link *link,
+static int meet(struct cdx_check *ck, struct cdx_walk *walk, const struct link *link,
 		struct cdx_view *view, enum meeting *meeting)
 {
 	struct cdx_seen *seen;
@@ -412,6 +513,7 @@ static int meet(struct cdx_check *ck, const struct cdx_walk *walk, const struct 
 	seen = &ck->trees->seen.nodes[view->index];
 	if (seen->pointers < UINT32_MAX && !link->borrowed)
 		seen->pointers++;
+	seen->lends |= link->base;
 	if (seen->pointers > 1 && !may_be_shared(link->kind))
 		report_node(ck, CDX_P_NODE_SHARED, walk, link);
 	else if (seen->state == CDX_SEEN_UNUSED)
@@ -465,7 +567,8 @@ static int walk_base(struct cdx_check *ck, struct cdx_walk *walk, const struct l
 		return 0;
 	}
 	ret = walk_link(ck, walk, &base, &index);
-	if (ret || index == CDX_NONE || !cdx_check_read_grain(ck, base.grain, bytes))
+	if (ret || index == CDX_NONE ||
+	    !cdx_check_read_node(ck, &ck->trees->seen.nodes[index], bytes))
 		return ret;
 	view->base_lost = false;
 	view->base_items = (struct cdx_disk_node *)bytes + 1;
@@ -486,7 +589,8 @@ static int walk_children(struct cdx_check *ck, struct cdx_walk *walk, const stru
 			.grain = get64(disk->address),
 			.crc = get32(disk->crc),
 			.parent = view->index,
-			.birth = ck->trees->seen.nodes[view->index].birth,
+			.birth = is_amended(ck, view->grain, view->count - left) ?
+				 ck->transaction : ck->trees->seen.nodes[view->index].birth,
 			.kind = view->kind,
 			.level = (uint8_t)(view->level - 1),
 			.has_high = left > 1 || link->has_high,

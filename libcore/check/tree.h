@@ -37,6 +37,7 @@ struct cdx_seen {
 	bool live;			/* belongs to a file */
 	bool based;			/* borrows, and so is nobody's base (FORMAT 6.4) */
 	bool shared;			/* it, or a node above it, has more than one pointer */
+	bool lends;			/* is the base of one that borrows */
 	/* Of an extent tree's node, what its subtree holds: extent.c's. */
 	struct cdx_seen_extent first_extent, last_extent;	/* count 0: not known */
 	uint64_t mapped_end;		/* file block after the last mapped one */
@@ -50,8 +51,15 @@ struct cdx_seen_table {
 	size_t slot_count;		/* a power of two */
 };
 
+/* What the record says of nodes that stay where they are (FORMAT 4.3): what of it makes sense by itself. */
+struct cdx_amends {
+	struct cdx_disk_amend list[CDX_MAX_AMENDS];
+	unsigned int count;
+};
+
 struct cdx_trees {
 	struct cdx_seen_table seen;
+	struct cdx_amends amends;	/* amend.c's; no two of one node's item */
 	struct cdx_refs refs;		/* all pointers, to nodes, data and what is held */
 	unsigned char *buffers;		/* a node for each kind and level */
 	uint64_t unwritten_blocks, unwritten_extents;	/* seen in leaves and inodes */
@@ -100,7 +108,12 @@ void cdx_trees_exit(struct cdx_trees *trees);
 uint32_t cdx_seen_find(struct cdx_check *ck, uint64_t grain);
 /* Room for one node of this kind and level. */
 unsigned char *cdx_check_node_buffer(struct cdx_check *ck, uint8_t kind, uint8_t level);
-/* Read @grain into *@buffer of node_size bytes; false, and reported, where the media fails. */
+/*
+ * Read a node judged before, as amended, into *@buffer of node_size bytes; false, and reported,
+ * where the media fails.
+ */
+bool cdx_check_read_node(struct cdx_check *ck, const struct cdx_seen *seen, void *buffer);
+/* The same for bytes as they are on media. */
 bool cdx_check_read_grain(struct cdx_check *ck, uint64_t grain, void *buffer);
 /* Walk the tree at @ref; *@root, which may be NULL, is CDX_NONE if it is empty or not usable. */
 int cdx_check_tree(struct cdx_check *ck, struct cdx_walk *walk, const struct cdx_disk_ref *ref,

@@ -112,10 +112,28 @@ static inline bool cdx_limbo_possible(const struct cdx_disk_limbo *limbo)
 }
 
 /*
+ * FORMAT 4.3: what has changed of a node that stays where it is.  Of an inner node: its item's
+ * child; of a leaf of the fs tree: the times of a change of the inode that its item is.
+ */
+struct cdx_disk_amend {
+	le64 node;		/* grains */
+	le64 value;		/* the child's address; or seconds */
+	le32 more;		/* its crc; or nanoseconds */
+	le16 index;		/* of the item */
+	uint8_t kind, level;	/* the node's */
+};
+static_assert(sizeof(struct cdx_disk_amend) == 24, "FORMAT 4.3");
+static inline bool cdx_amend_possible(const struct cdx_disk_amend *amend)
+{
+	return amend->kind >= CDX_KIND_FS && amend->kind <= CDX_KIND_STAGING &&
+	       amend->level <= CDX_MAX_LEVEL && (amend->level || amend->kind == CDX_KIND_FS);
+}
+
+/*
  * FORMAT 4: the commit record, in slot transaction % 2.  The primary slots lie
  * at bytes 4096 and 8192, their mirrors 12288 and 8192 bytes before the end.
- * After the fixed part come n_pool runs, n_window runs and n_limbo limbo
- * entries; length covers all of it.  crc covers bytes 8 .. length.
+ * After the fixed part come n_pool runs, n_window runs, n_limbo limbo entries and
+ * n_amends amendments; length covers all of it.  crc covers bytes 8 .. length.
  */
 struct cdx_disk_commit {
 	le32 magic;
@@ -124,7 +142,7 @@ struct cdx_disk_commit {
 	le16 n_pool;
 	le16 n_window;
 	le16 n_limbo;
-	le16 reserved0;
+	le16 n_amends;
 	le32 reserved1;
 	le64 transaction;
 	le64 next_inode;
@@ -309,6 +327,12 @@ static inline bool cdx_layout_possible(const struct cdx_disk_inode *inode, size_
 		return !inode->n_inline && length == sizeof(*ref) && get64(ref->address);
 	return inode->layout == CDX_LAYOUT_INLINE && inode->n_inline <= CDX_INLINE_EXTENTS &&
 	       length == inode->n_inline * sizeof(struct cdx_disk_extent);
+}
+
+/* FORMAT 4.3: whether an item of a leaf of the fs tree is one whose times can be amended. */
+static inline bool cdx_times_amendable(const struct cdx_disk_fs_item *item)
+{
+	return get64(item->item) == CDX_ITEM_INODE && get16(item->length) >= sizeof(struct cdx_disk_inode);
 }
 
 /* FORMAT 9.2: value of a dirent item, then the name. */

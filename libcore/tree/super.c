@@ -219,11 +219,13 @@ bool cdx_slot_valid(const struct cdx_super *super, const struct cdx_disk_commit 
 	size_t length = get32(slot->length);
 	size_t needed = sizeof(*slot) +
 			sizeof(struct cdx_disk_run) * ((size_t)get16(slot->n_pool) + get16(slot->n_window)) +
-			sizeof(struct cdx_disk_limbo) * get16(slot->n_limbo);
+			sizeof(struct cdx_disk_limbo) * get16(slot->n_limbo) +
+			sizeof(struct cdx_disk_amend) * get16(slot->n_amends);
 
 	if (get32(slot->magic) != CDX_SLOT_MAGIC)
 		return false;
-	if (length < sizeof(*slot) || length > CDX_SLOT_SIZE || length != needed)
+	if (length < sizeof(*slot) || length > CDX_SLOT_SIZE || length != needed ||
+	    get16(slot->n_amends) > CDX_MAX_AMENDS)
 		return false;
 	if ((int)(get64(slot->transaction) & 1) != parity || get64(slot->transaction) < CDX_FIRST_TRANSACTION ||
 	    get64(slot->transaction) > CDX_LAST_TRANSACTION)

@@ -29,7 +29,7 @@ struct damage {
 };
 
 extern const struct damage media_damages[], node_damages[], file_damages[], held_damages[],
-	space_damages[];
+	space_damages[], amend_damages[];
 
 /* Make a clean image at @path; dies when that fails. */
 void make_base(enum base base, const char *path);

@@ -277,7 +277,7 @@ static void rename_to(struct image *image, const char *name)
 {
 	uint64_t inode = inode_of(image, "empty");
 
-	remove_item(find_name(image, COWDAX_ROOT_INODE, "empty"));
+	remove_item(image, find_name(image, COWDAX_ROOT_INODE, "empty"));
 	insert_name(image, COWDAX_ROOT_INODE, name, inode, TYPE_REGULAR, 0);
 	image_seal(image);
 }
@@ -343,14 +343,14 @@ static void dirent_in_file(struct image *image)
 
 static void root_missing(struct image *image)
 {
-	remove_item(find_inode(image, COWDAX_ROOT_INODE));
+	remove_item(image, find_inode(image, COWDAX_ROOT_INODE));
 	add64(&image->record->inodes, (uint64_t)-1);
 	image_seal(image);
 }
 
 static void dirent_dangling(struct image *image)
 {
-	remove_item(find_inode(image, inode_of(image, "empty")));
+	remove_item(image, find_inode(image, inode_of(image, "empty")));
 	add64(&image->record->inodes, (uint64_t)-1);
 	image_seal(image);
 }
@@ -360,7 +360,7 @@ static void dirent_of_nothing(struct image *image)
 	uint64_t empty = inode_of(image, "empty");
 
 	dirent_at(image, COWDAX_ROOT_INODE, "empty")->inode = put64(0);
-	remove_item(find_inode(image, empty));
+	remove_item(image, find_inode(image, empty));
 	add64(&image->record->inodes, (uint64_t)-1);
 	image_seal(image);
 }
@@ -373,14 +373,14 @@ static void dirent_type(struct image *image)
 
 static void inode_orphan(struct image *image)
 {
-	remove_item(find_name(image, COWDAX_ROOT_INODE, "empty"));
+	remove_item(image, find_name(image, COWDAX_ROOT_INODE, "empty"));
 	add64(&root(image)->size, (uint64_t)-1);
 	image_seal(image);
 }
 
 static void directory_orphan(struct image *image)
 {
-	remove_item(find_name(image, COWDAX_ROOT_INODE, "dir"));
+	remove_item(image, find_name(image, COWDAX_ROOT_INODE, "dir"));
 	add64(&root(image)->size, (uint64_t)-1);
 	add32(&root(image)->nlink, (uint32_t)-1);
 	image_seal(image);
@@ -537,7 +537,7 @@ static void directory_loop_of(struct image *image, uint64_t dir, uint64_t into,
 	add64(&inode->size, 1);
 	add32(&inode->nlink, 1);
 	inode_at(image, "dir")->parent = put64(into);
-	remove_item(find_name(image, COWDAX_ROOT_INODE, "dir"));
+	remove_item(image, find_name(image, COWDAX_ROOT_INODE, "dir"));
 	insert_name(image, into, "dir", dir, TYPE_DIRECTORY, 0);
 	add64(&root(image)->size, (uint64_t)-1);
 	add32(&root(image)->nlink, (uint32_t)-1);

@@ -200,7 +200,7 @@ static void node_in_data(struct image *image)
 	value.inode.layout = CDX_LAYOUT_TREE;
 	value.ref.address = put64(grain);
 	make_node(image, grain, CDX_KIND_EXTENT, 0, &extent, 1, sizeof(extent));
-	remove_item(place);
+	remove_item(image, place);
 	insert_item(image, inode, CDX_ITEM_INODE, 0, &value, sizeof(value));
 	set_counts(image, grain, 1, 2);
 	add64(&image->record->unwritten_blocks, 1);

@@ -68,6 +68,7 @@ void image_load(struct image *image, const char *path)
 	if (cdx_super_decode(&image->super, &super, path, NULL))
 		die("%s: superblock", path);
 	image->record = newest_primary(image);
+	fold_amends(image);
 }
 
 void image_copy(struct image *copy, const struct image *image)
@@ -124,18 +125,25 @@ struct cdx_disk_node *image_node(struct image *image, uint64_t grain)
 	return (void *)(image->bytes + (grain << image->super.grain_shift));
 }
 
+struct cdx_disk_child *node_child(struct cdx_disk_node *node, unsigned int index)
+{
+	return (void *)((unsigned char *)node_items(node) + index * shapes[node->kind].inner +
+			shapes[node->kind].words * 8);
+}
+
 size_t item_size(const struct cdx_disk_fs_item *item)
 {
 	return sizeof(*item) + ((get16(item->length) + 7u) & ~7u);
 }
 
-static void seal_pointer(struct image *image, le64 address, le32 *crc, enum cdx_kind kind,
-			 unsigned int level);
+static void seal_pointer(struct image *image, struct cdx_disk_node *parent, le64 address, le32 *crc,
+			 enum cdx_kind kind, unsigned int level);
 
-static void seal_ref(struct image *image, struct cdx_disk_ref *ref, enum cdx_kind kind)
+static void seal_ref(struct image *image, struct cdx_disk_node *parent, struct cdx_disk_ref *ref,
+		     enum cdx_kind kind)
 {
 	if (get64(ref->address))
-		seal_pointer(image, ref->address, &ref->crc, kind, ref->level);
+		seal_pointer(image, parent, ref->address, &ref->crc, kind, ref->level);
 }
 
 static void seal_fs_leaf(struct image *image, struct cdx_disk_node *node)
@@ -147,7 +155,7 @@ static void seal_fs_leaf(struct image *image, struct cdx_disk_node *node)
 		struct cdx_disk_inode *inode = (void *)(item + 1);
 
 		if (get64(item->item) == CDX_ITEM_INODE && inode->layout == CDX_LAYOUT_TREE)
-			seal_ref(image, extent_root(inode), CDX_KIND_EXTENT);
+			seal_ref(image, node, extent_root(inode), CDX_KIND_EXTENT);
 		at += item_size(item);
 	}
 }
@@ -155,7 +163,7 @@ static void seal_fs_leaf(struct image *image, struct cdx_disk_node *node)
 static void seal_limbo(struct image *image, struct cdx_disk_limbo *limbo)
 {
 	if (limbo->type == CDX_LIMBO_TREE)
-		seal_pointer(image, limbo->address, &limbo->count_or_crc, limbo->kind,
+		seal_pointer(image, NULL, limbo->address, &limbo->count_or_crc, limbo->kind,
 			     limbo->level);
 }
 
@@ -169,7 +177,7 @@ static void seal_leaf(struct image *image, struct cdx_disk_node *node, enum cdx_
 	for (unsigned int i = 0; kind == CDX_KIND_LIMBO && i < get16(node->count); i++)
 		seal_limbo(image, &limbo[i]);
 	for (unsigned int i = 0; kind == CDX_KIND_STAGING && i < get16(node->count); i++)
-		seal_ref(image, &staging[i].extents, CDX_KIND_EXTENT);
+		seal_ref(image, node, &staging[i].extents, CDX_KIND_EXTENT);
 }
 
 static void seal_inner(struct image *image, struct cdx_disk_node *node, enum cdx_kind kind,
@@ -178,13 +186,16 @@ static void seal_inner(struct image *image, struct cdx_disk_node *node, enum cdx
 	unsigned int words = shapes[kind].words;
 	unsigned char *item = node_items(node);
 
-	for (unsigned int left = get16(node->count); left; left--, item += shapes[kind].inner) {
+	for (unsigned int i = 0; i < get16(node->count); i++, item += shapes[kind].inner) {
 		struct cdx_disk_child *child = (void *)(item + words * 8);
+		struct cdx_disk_amend *amend = find_amend(image, node, i);
+		le64 address = amend ? amend->value : child->address;
 
-		seal_pointer(image, child->address, &child->crc, kind, level - 1);
+		seal_pointer(image, node, address, amend ? &amend->more : &child->crc, kind, level - 1);
+		if (amend && get64(child->address) == get64(amend->value))
+			child->crc = amend->more;
 		if (!image->keep_separators)
-			memcpy(item, node_items(image_node(image, get64(child->address))),
-			       words * 8);
+			memcpy(item, node_items(image_node(image, get64(address))), words * 8);
 	}
 }
 
@@ -200,12 +211,12 @@ static void seal_base(struct image *image, struct cdx_disk_node *node, enum cdx_
 	    get16(node->used) + sizeof(struct cdx_disk_base) > image->super.node_size)
 		return;
 	image->sealing_base = true;
-	seal_pointer(image, node_base(node)->address, &node_base(node)->crc, kind, level);
+	seal_pointer(image, node, node_base(node)->address, &node_base(node)->crc, kind, level);
 	image->sealing_base = false;
 }
 
-static void seal_pointer(struct image *image, le64 address, le32 *crc, enum cdx_kind kind,
-			 unsigned int level)
+static void seal_pointer(struct image *image, struct cdx_disk_node *parent, le64 address, le32 *crc,
+			 enum cdx_kind kind, unsigned int level)
 {
 	struct cdx_disk_node *node;
 
@@ -222,6 +233,8 @@ static void seal_pointer(struct image *image, le64 address, le32 *crc, enum cdx_
 	node->crc = put32(cdx_node_crc(&image->super, node, cdx_node_length(node)));
 	if (get64(address) != image->keep_pointers_to)
 		*crc = node->crc;
+	if (image->raise_births && parent && get64(node->birth) > get64(parent->birth))
+		parent->birth = node->birth;
 }
 
 void image_seal_record(struct image *image)
@@ -234,10 +247,10 @@ void image_seal(struct image *image)
 {
 	struct cdx_disk_limbo *list = limbo_list(image);
 
-	seal_ref(image, &image->record->fs, CDX_KIND_FS);
-	seal_ref(image, &image->record->space, CDX_KIND_SPACE);
-	seal_ref(image, &image->record->limbo, CDX_KIND_LIMBO);
-	seal_ref(image, &image->record->staging, CDX_KIND_STAGING);
+	seal_ref(image, NULL, &image->record->fs, CDX_KIND_FS);
+	seal_ref(image, NULL, &image->record->space, CDX_KIND_SPACE);
+	seal_ref(image, NULL, &image->record->limbo, CDX_KIND_LIMBO);
+	seal_ref(image, NULL, &image->record->staging, CDX_KIND_STAGING);
 	for (unsigned int i = 0; i < get16(image->record->n_limbo); i++)
 		seal_limbo(image, &list[i]);
 	image_seal_record(image);
@@ -269,15 +282,12 @@ static struct place find_below(struct image *image, uint64_t grain, const struct
 	struct cdx_disk_node *node = image_node(image, grain);
 	unsigned char *at = node_items(node);
 
-	for (unsigned int left = get16(node->count); left; left--) {
+	for (unsigned int i = 0; i < get16(node->count); i++) {
 		struct cdx_disk_fs_item *item = (void *)at;
 		struct place place = {0};
 
 		if (node->level) {
-			place = find_below(image,
-					   get64(((struct cdx_disk_child *)(at + 24))->address),
-					   wanted);
-			at += shapes[CDX_KIND_FS].inner;
+			place = find_below(image, child_address(image, node, i), wanted);
 		} else {
 			if (matches(item, wanted))
 				place = (struct place){node, item};
@@ -345,12 +355,13 @@ struct cdx_disk_ref *extent_root(struct cdx_disk_inode *inode)
 	return (void *)(inode + 1);
 }
 
-void remove_item(struct place place)
+void remove_item(struct image *image, struct place place)
 {
 	size_t size = item_size(place.item), used = get16(place.node->used);
 	unsigned char *start = (unsigned char *)place.item;
 	unsigned char *end = (unsigned char *)place.node + used;
 
+	shift_amends(image, place.node, item_number(place), -1);
 	memmove(start, start + size, (size_t)(end - start) - size);
 	place.node->used = put16((uint16_t)(used - size));
 	place.node->count = put16((uint16_t)(get16(place.node->count) - 1));
@@ -363,9 +374,9 @@ static struct cdx_disk_node *leaf_for(struct image *image, const uint64_t key[3]
 
 	while (node->level) {
 		unsigned char *item = node_items(node);
-		unsigned int left = get16(node->count);
+		unsigned int i = 0;
 
-		for (; left > 1; left--, item += 40) {
+		for (; i + 1u < get16(node->count); i++, item += 40) {
 			const le64 *next = (void *)(item + 40);
 			int word = 0;
 
@@ -374,7 +385,7 @@ static struct cdx_disk_node *leaf_for(struct image *image, const uint64_t key[3]
 			if (get64(next[word]) > key[word])
 				break;
 		}
-		node = image_node(image, get64(((struct cdx_disk_child *)(item + 24))->address));
+		node = image_node(image, child_address(image, node, i));
 	}
 	return node;
 }
@@ -407,6 +418,7 @@ void insert_item(struct image *image, uint64_t inode, uint64_t kind, uint64_t ha
 		if (get64(have[word]) > key[word])
 			break;
 	}
+	shift_amends(image, node, item_number((struct place){node, (void *)at}), 1);
 	memmove(at + size, at, (size_t)(end - at));
 	memset(at, 0, size);
 	item = (void *)at;
@@ -455,7 +467,7 @@ void set_inline(struct image *image, const char *path, const struct cdx_disk_ext
 	value.inode.n_inline = (uint8_t)count;
 	for (unsigned int i = 0; i < count; i++)
 		value.extents[i] = extents[i];
-	remove_item(place);
+	remove_item(image, place);
 	insert_item(image, inode, CDX_ITEM_INODE, 0, &value,
 		    sizeof(value.inode) + count * sizeof(*extents));
 }

@@ -18,11 +18,13 @@ struct image {
 	uint64_t cut;			/* how much of the file LOSE_MEDIA leaves, bytes */
 	bool keep_separators;		/* seal() leaves the keys of inner items alone */
 	bool sealing_base;		/* seal() is at a base, which it follows no further */
+	bool raise_births;		/* seal() makes no node older than what it points to */
 };
 
 #define IMAGE_PATH 256
 /* Where an image of this name is kept: in TMPDIR, else here. */
 void image_path(char path[IMAGE_PATH], const char *name, long number);
+/* What the record amends has been written into its nodes: none is left, see fold_amends(). */
 void image_load(struct image *image, const char *path);
 void image_copy(struct image *copy, const struct image *image);
 /* Of a file that is there only what differs is written. */
@@ -41,10 +43,16 @@ static inline int image_parity(const struct image *image)
 /* ---- nodes and items -------------------------------------------------------- */
 
 struct cdx_disk_node *image_node(struct image *image, uint64_t grain);
+static inline uint64_t grain_of(const struct image *image, const struct cdx_disk_node *node)
+{
+	return (uint64_t)((const unsigned char *)node - image->bytes) >> image->super.grain_shift;
+}
 static inline void *node_items(struct cdx_disk_node *node)
 {
 	return node + 1;
 }
+/* What an inner node's item says of its child. */
+struct cdx_disk_child *node_child(struct cdx_disk_node *node, unsigned int index);
 /* Where a node that borrows names its base. */
 struct cdx_disk_base *node_base(struct cdx_disk_node *node);
 size_t item_size(const struct cdx_disk_fs_item *item);
@@ -63,7 +71,7 @@ struct cdx_disk_inode *inode_at(struct image *image, const char *path);
 struct cdx_disk_dirent *dirent_at(struct image *image, uint64_t directory, const char *name);
 struct cdx_disk_extent *inline_extents(struct cdx_disk_inode *inode);
 struct cdx_disk_ref *extent_root(struct cdx_disk_inode *inode);
-void remove_item(struct place place);
+void remove_item(struct image *image, struct place place);
 /* Whether insert_item() has room for it. */
 bool item_fits(struct image *image, uint64_t inode, uint64_t kind, uint64_t hash, size_t length);
 /* The lowest key of a name: FORMAT 9.2. */
@@ -90,6 +98,33 @@ uint64_t take_blocks(struct image *image, unsigned int blocks);
 void add_reserve(struct image *image, uint64_t start, uint64_t count, bool window);
 struct cdx_disk_limbo *limbo_list(struct image *image);
 void add_limbo(struct image *image, const struct cdx_disk_limbo *limbo);
+/* ---- amendments ---------------------------------------------------------------- */
+
+/* FORMAT 4.3: all of the record's, and the one of a node's item or NULL. */
+struct cdx_disk_amend *amend_list(const struct image *image);
+struct cdx_disk_amend *find_amend(const struct image *image, const struct cdx_disk_node *node,
+				  unsigned int index);
+bool amend_fits(const struct image *image);
+/* Returns it where it is in the record: until something else of that grows. */
+struct cdx_disk_amend *add_amend(struct image *image, const struct cdx_disk_amend *amend);
+/* Amend an inner node's item, or a leaf's inode, and say just what it says itself. */
+struct cdx_disk_amend *amend_child(struct image *image, struct cdx_disk_node *node,
+				   unsigned int index);
+struct cdx_disk_amend *amend_times(struct image *image, struct place place);
+/* The same, and the node's own item says nothing any more. */
+struct cdx_disk_amend *hide_child(struct image *image, struct cdx_disk_node *node,
+				  unsigned int index);
+/* Where the child is that an inner node's item has, as amended. */
+uint64_t child_address(const struct image *image, struct cdx_disk_node *node, unsigned int index);
+/* Write all amendments into their nodes, and seal. */
+void fold_amends(struct image *image);
+/* A leaf's items have moved up or down, from that one on; @by -1: it is gone. */
+void shift_amends(struct image *image, const struct cdx_disk_node *leaf, unsigned int index, int by);
+/* Which item of its leaf it is. */
+unsigned int item_number(struct place place);
+/* Drop those of trees of this kind. */
+void drop_amends(struct image *image, enum cdx_kind kind);
+
 /* A node of @count items of @size bytes each, at @grain. */
 struct cdx_disk_node *make_node(struct image *image, uint64_t grain, enum cdx_kind kind,
 				unsigned int level, const void *items, unsigned int count,

@@ -24,7 +24,7 @@
 #define MAX_KEPT 8192		/* bytes of a bystander that are looked at */
 
 static const struct damage *const tables[] = {
-	crafted, media_damages, node_damages, file_damages, held_damages, space_damages,
+	crafted, media_damages, node_damages, file_damages, held_damages, space_damages, amend_damages,
 };
 
 /* ---- verdicts --------------------------------------------------------------------- */

@@ -147,6 +147,27 @@ static void make_full(const char *path)
 	cowdax_close(maker.fs);
 }
 
+static void hide_children(struct image *image, const struct cdx_disk_ref *tree)
+{
+	struct cdx_disk_node *root = image_node(image, get64(tree->address));
+
+	for (unsigned int i = 0; tree->level && i < get16(root->count) && i < 8 && amend_fits(image); i++)
+		hide_child(image, root, i);
+}
+
+/* Of the trees in a record, and of times. */
+static void amend_base(struct image *image)
+{
+	hide_children(image, &image->record->fs);
+	hide_children(image, &image->record->limbo);
+	hide_children(image, &image->record->space);
+	for (unsigned int i = 0; i < 8 && amend_fits(image); i++)
+		amend_times(image, find_inode(image, inode_of(image, "file-1") + 2 * i));
+	if (get16(image->record->n_amends) < 12)
+		die("the trees have too few nodes to be amended");
+	image_seal(image);
+}
+
 void make_bases(struct image bases[BASES], const char *path)
 {
 	void (*const makers[])(const char *) = {make_limbo, make_staging_left, make_full};
@@ -159,6 +180,7 @@ void make_bases(struct image bases[BASES], const char *path)
 		makers[i](path);
 		image_load(&bases[DEEP + 1 + i], path);
 	}
+	amend_base(&bases[DEEP + 1]);
 	if (name_hash(&bases[DEEP + 2], COLLIDING_1) != name_hash(&bases[DEEP + 2], COLLIDING_2))
 		die("the names do not collide any more");
 	unlink(path);

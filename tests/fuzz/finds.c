@@ -102,6 +102,43 @@ static void old_limbo(struct image *image)
 	image_seal(image);
 }
 
+/* Nodes by the level of a tree above one leaf, each amended to be its own child, or its parent's. */
+static void amended_in_circles(struct image *image)
+{
+	uint64_t block = take_blocks(image, 4);
+	struct { le64 key; struct cdx_disk_child child; } children[2];
+	struct cdx_disk_staging *staging = make_staging(image);
+	struct cdx_disk_amend *amend;
+
+	for (unsigned int level = 1; level <= CDX_MAX_LEVEL; level++) {
+		struct cdx_disk_node *node;
+
+		memset(children, 0, sizeof(children));
+		children[1].key = put64(1);
+		node = make_node(image, block + level, CDX_KIND_EXTENT, level, children, 2, sizeof(children[0]));
+		amend = amend_child(image, node, 0);
+		amend->value = put64(block + level);
+		amend = amend_child(image, node, 1);
+		amend->value = put64(level < CDX_MAX_LEVEL ? block + level + 1 : block + 1);
+	}
+	staging->extents.address = put64(block + CDX_MAX_LEVEL);
+	staging->extents.level = CDX_MAX_LEVEL;
+	image_seal_record(image);
+}
+
+/* All that can be, of one leaf, and none of it an inode. */
+static void amended_out_of_bounds(struct image *image)
+{
+	struct cdx_disk_amend amend = {.node = image->record->fs.address, .kind = CDX_KIND_FS};
+
+	for (unsigned int i = 0; amend_fits(image); i++) {
+		amend.index = put16((uint16_t)(UINT16_MAX - i));
+		amend.value = put64(UINT64_MAX - i);
+		add_amend(image, &amend);
+	}
+	image_seal(image);
+}
+
 static void empty_tree_layout(struct image *image)
 {
 	struct cdx_disk_inode *inode = inode_at(image, "own");
@@ -155,6 +192,8 @@ const struct damage finds[] = {
 	{NULL, "huge-counts", PLAIN, huge_counts, AS_IS, NULL},
 	{NULL, "reserves-everywhere", PLAIN, reserves_everywhere, AS_IS, NULL},
 	{NULL, "old-limbo", PLAIN, old_limbo, AS_IS, NULL},
+	{NULL, "amended-in-circles", PLAIN, amended_in_circles, AS_IS, NULL},
+	{NULL, "amended-out-of-bounds", PLAIN, amended_out_of_bounds, AS_IS, NULL},
 	{NULL, "empty-tree-layout", PLAIN, empty_tree_layout, AS_IS, NULL},
 	{NULL, "directory-in-itself", PLAIN, directory_in_itself, AS_IS, NULL},
 	{NULL, "last-numbers", PLAIN, last_numbers, AS_IS, NULL},

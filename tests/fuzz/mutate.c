@@ -58,9 +58,11 @@ static void follow(struct image *image, le64 address, le32 *crc)
 		*crc = image_node(image, get64(address))->crc;
 }
 
+/* A reference to no tree stays without a checksum. */
 static void follow_ref(struct image *image, struct cdx_disk_ref *ref)
 {
-	follow(image, ref->address, &ref->crc);
+	if (get64(ref->address))
+		follow(image, ref->address, &ref->crc);
 }
 
 static void follow_fs_leaf(struct image *image, unsigned char *at, const unsigned char *end)
@@ -123,7 +125,8 @@ static void seal_record(struct image *image)
 	struct cdx_disk_commit *record = image->record;
 	size_t lists = get16(record->n_pool) + (size_t)get16(record->n_window);
 	size_t length = sizeof(*record) + lists * sizeof(struct cdx_disk_run) +
-			get16(record->n_limbo) * sizeof(struct cdx_disk_limbo);
+			get16(record->n_limbo) * sizeof(struct cdx_disk_limbo) +
+			get16(record->n_amends) * sizeof(struct cdx_disk_amend);
 
 	follow_ref(image, &record->fs);
 	follow_ref(image, &record->space);
@@ -136,6 +139,12 @@ static void seal_record(struct image *image)
 
 		if (limbo->type == CDX_LIMBO_TREE)
 			follow(image, limbo->address, &limbo->count_or_crc);
+	}
+	for (unsigned int i = 0; i < get16(record->n_amends); i++) {
+		struct cdx_disk_amend *amend = amend_list(image) + i;
+
+		if (amend->level)
+			follow(image, amend->value, &amend->more);
 	}
 	cdx_slot_seal(&image->super, record, length);
 	memcpy(image_slot(image, image_parity(image), true), record, CDX_SLOT_SIZE);

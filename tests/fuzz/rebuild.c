@@ -101,13 +101,14 @@ static void each_item(struct rebuild *rb, uint64_t grain, unsigned int level)
 {
 	struct cdx_disk_node *node = node_at(rb, grain, CDX_KIND_FS, level);
 	unsigned char *at, *end;
+	unsigned int index = 0;
 
 	if (!node)
 		return;
 	at = node_items(node);
 	end = (unsigned char *)node + get16(node->used);
 	while (level && end - at >= 40) {
-		each_item(rb, get64(((struct cdx_disk_child *)(at + 24))->address), level - 1);
+		each_item(rb, child_address(rb->image, node, index++), level - 1);
 		at += 40;
 	}
 	while (!level && (size_t)(end - at) >= sizeof(struct cdx_disk_fs_item) &&
@@ -182,13 +183,33 @@ static void count_unborrowed(struct rebuild *rb, struct cdx_disk_extent extent, 
 	count_extents(rb, &extent, 1);
 }
 
-static bool has_child(struct cdx_disk_node *base, const unsigned char *item)
-{
-	const unsigned char *other = node_items(base);
+/* An inner item as the record amends it. */
+struct inner {
+	le64 key;
+	struct cdx_disk_child child;
+};
 
-	for (unsigned int i = 0; i < get16(base->count); i++, other += shapes[CDX_KIND_EXTENT].inner)
-		if (memcmp(other, item, shapes[CDX_KIND_EXTENT].inner) == 0)
+static struct inner inner_item(struct rebuild *rb, struct cdx_disk_node *node, unsigned int index)
+{
+	const struct cdx_disk_amend *amend = find_amend(rb->image, node, index);
+	struct inner item = ((struct inner *)node_items(node))[index];
+
+	if (amend)
+		item.child = (struct cdx_disk_child){amend->value, amend->more, item.child.reserved};
+	return item;
+}
+
+static bool has_child(struct rebuild *rb, struct cdx_disk_node *base, struct cdx_disk_node *node,
+		      unsigned int index)
+{
+	struct inner item = inner_item(rb, node, index);
+
+	for (unsigned int i = 0; i < get16(base->count); i++) {
+		struct inner other = inner_item(rb, base, i);
+
+		if (memcmp(&other, &item, sizeof(item)) == 0)
 			return true;
+	}
 	return false;
 }
 
@@ -250,18 +271,17 @@ static void count_items(struct rebuild *rb, struct cdx_disk_node *node)
 	unsigned char *at = node_items(node), *end = (unsigned char *)node + get16(node->used);
 	unsigned int stride = node->level ? shapes[node->kind].inner : shapes[node->kind].leaf;
 	struct cdx_disk_node *base = count_base(rb, node);
+	unsigned int index = 0;
 
 	if (node->kind == CDX_KIND_FS && !node->level) {
 		count_fs_leaf(rb, at, end);
 		return;
 	}
-	for (; (size_t)(end - at) >= stride; at += stride) {
-		struct cdx_disk_child *child = (void *)(at + shapes[node->kind].words * 8);
-
-		if (node->level && base && has_child(base, at))
+	for (; (size_t)(end - at) >= stride; at += stride, index++) {
+		if (node->level && base && has_child(rb, base, node, index))
 			continue;
 		if (node->level)
-			count_tree(rb, get64(child->address), node->kind, node->level - 1u);
+			count_tree(rb, child_address(rb->image, node, index), node->kind, node->level - 1u);
 		else if (base)
 			count_unborrowed(rb, *(struct cdx_disk_extent *)at, base);
 		else if (node->kind == CDX_KIND_EXTENT)
@@ -436,6 +456,7 @@ static void build_space_tree(struct rebuild *rb)
 	level.nodes = calloc(count + 1, sizeof(*level.nodes));
 	if (!level.nodes)
 		die("out of memory");
+	drop_amends(rb->image, CDX_KIND_SPACE);
 	build_leaves(rb, &level, &grain);
 	while (level.count > 1)
 		build_inner(rb, &level, ++height, &grain);

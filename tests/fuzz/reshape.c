@@ -32,10 +32,9 @@ static void find_inodes(struct reshape *rs, uint64_t grain, unsigned int level)
 		return;
 	node = image_node(rs->image, grain);
 	at = node_items(node);
-	for (unsigned int left = get16(node->count); left; left--) {
+	for (unsigned int i = 0; i < get16(node->count); i++) {
 		if (level) {
-			find_inodes(rs, get64(((struct cdx_disk_child *)(at + 24))->address), level - 1);
-			at += 40;
+			find_inodes(rs, child_address(rs->image, node, i), level - 1);
 			continue;
 		}
 		if (get64(((struct cdx_disk_fs_item *)at)->item) == CDX_ITEM_INODE && rs->inode_count < 256) {
@@ -110,7 +109,7 @@ static void orphan_directory(struct reshape *rs)
 		return;
 	place = find_dirent_of(rs->image, number);
 	if (place.item && below(rs, 4))
-		remove_item(place);
+		remove_item(rs->image, place);
 	insert_item(rs->image, CDX_ORPHAN_INODE, CDX_ITEM_ORPHAN, number, "", 0);
 }
 
@@ -170,7 +169,7 @@ static void add_extent(struct reshape *rs)
 	value.inode = *inode;
 	value.inode.n_inline = (uint8_t)(n + 1);
 	memcpy(value.extents, extents, sizeof(extents));
-	remove_item(place);
+	remove_item(rs->image, place);
 	insert_item(rs->image, number, CDX_ITEM_INODE, 0, &value,
 		    sizeof(value.inode) + (n + 1) * sizeof(extents[0]));
 }
@@ -253,9 +252,9 @@ static void empty_reserves(struct reshape *rs)
 {
 	struct cdx_disk_commit *record = rs->image->record;
 	unsigned int runs = get16(record->n_pool) + (unsigned int)get16(record->n_window);
-	unsigned int limbo = get16(record->n_limbo);
+	size_t kept = get32(record->length) - sizeof(*record) - runs * sizeof(struct cdx_disk_run);
 
-	memmove(record + 1, limbo_list(rs->image), limbo * sizeof(struct cdx_disk_limbo));
+	memmove(record + 1, limbo_list(rs->image), kept);
 	record->n_pool = record->n_window = put16(0);
 	record->length = put32(get32(record->length) - runs * (uint32_t)sizeof(struct cdx_disk_run));
 }
@@ -264,11 +263,15 @@ static void drop_limbo(struct reshape *rs)
 {
 	struct cdx_disk_commit *record = rs->image->record;
 
+	memmove(limbo_list(rs->image), amend_list(rs->image),
+		get16(record->n_amends) * sizeof(struct cdx_disk_amend));
 	record->length = put32(get32(record->length) -
 			       get16(record->n_limbo) * (uint32_t)sizeof(struct cdx_disk_limbo));
 	record->n_limbo = put16(0);
-	if (below(rs, 2))
+	if (below(rs, 2)) {
+		drop_amends(rs->image, CDX_KIND_LIMBO);
 		memset(&record->limbo, 0, sizeof(record->limbo));
+	}
 }
 
 /* A whole block inside of a run of the pool, and something left of that, see take_blocks(). */
@@ -298,6 +301,71 @@ static void add_staging(struct reshape *rs)
 		staging->extents = *extent_root(inode);		/* shared with the file */
 }
 
+/* The root of a tree of the record, or of a file's. */
+static struct cdx_disk_ref some_tree(struct reshape *rs)
+{
+	const struct cdx_disk_commit *record = rs->image->record;
+	struct cdx_disk_inode *inode;
+	uint64_t number;
+
+	switch (below(rs, 4)) {
+	case 0:
+		return record->fs;
+	case 1:
+		return below(rs, 2) ? record->limbo : record->staging;
+	default:
+		inode = some_inode(rs, false, &number);
+		return inode && inode->layout == CDX_LAYOUT_TREE ? *extent_root(inode) : record->fs;
+	}
+}
+
+/* Of an inner node, of whatever level: what it says itself, or what only the record knows then. */
+static void amend_some_child(struct reshape *rs)
+{
+	struct cdx_disk_ref tree = some_tree(rs);
+	unsigned int down = (unsigned int)below(rs, tree.level);
+	uint64_t grain = get64(tree.address);
+
+	for (unsigned int level = tree.level; level; level--, down--) {
+		struct cdx_disk_node *node;
+		unsigned int index;
+
+		if (!cdx_super_allocatable(&rs->image->super, grain, 1))
+			return;
+		node = image_node(rs->image, grain);
+		if (get32(node->magic) != CDX_NODE_MAGIC || node->level != level || !get16(node->count))
+			return;
+		index = (unsigned int)below(rs, get16(node->count));
+		if (!down) {
+			(below(rs, 4) ? hide_child : amend_child)(rs->image, node, index);
+			return;
+		}
+		grain = child_address(rs->image, node, index);
+	}
+}
+
+static void amend_something(struct reshape *rs)
+{
+	uint64_t number, left = 1 + below(rs, 4);
+	struct cdx_disk_amend *amend;
+
+	for (; left && amend_fits(rs->image); left--) {
+		if (below(rs, 2)) {
+			amend_some_child(rs);
+			continue;
+		}
+		if (!some_inode(rs, below(rs, 4) == 0, &number))
+			return;
+		amend = amend_times(rs->image, find_inode(rs->image, number));
+		amend->value = put64(draw_number(rs->draw));
+		amend->more = put32((uint32_t)below(rs, 1000000000));
+	}
+}
+
+/* Numbers to draw from: few are not an edit's of the table below, which so keep theirs. */
+#define EDIT_NUMBERS 256
+#define AMENDING 16
+
 void reshape(struct image *image, struct draw *draw)
 {
 	static void (*const edits[])(struct reshape *) = {
@@ -306,7 +374,13 @@ void reshape(struct image *image, struct draw *draw)
 	};
 	struct reshape rs = {.image = image, .draw = draw};
 
-	for (uint64_t left = 1 + below(&rs, 4); left; left--)
-		edits[below(&rs, sizeof(edits) / sizeof(edits[0]))](&rs);
+	for (uint64_t left = 1 + below(&rs, 4); left; left--) {
+		uint64_t number = below(&rs, EDIT_NUMBERS);
+
+		if (number < EDIT_NUMBERS - AMENDING)
+			edits[number % (sizeof(edits) / sizeof(edits[0]))](&rs);
+		else
+			amend_something(&rs);
+	}
 	rebuild(image);
 }
