@@ -42,7 +42,8 @@ int cdx_tree_get_child(struct cdx_tree *tree, struct cdx_node *parent, unsigned 
 		return ret;
 	key = cdx_item_key(parent, cdx_node_item(parent, index));
 	bound = cdx_tree_child_upper(parent, index, upper);
-	if ((get64((*child)->disk.birth) <= get64(parent->disk.birth) || cdx_is_dirty((*child)->address)) &&
+	if ((get64((*child)->disk.birth) <= get64(parent->disk.birth) || parent->amended ||
+	     cdx_is_dirty((*child)->address)) &&
 	    cdx_key_compare(words, (le64 *)cdx_node_item(*child, 0), &key) == 0 &&
 	    cdx_key_compare(words, (le64 *)cdx_node_item(*child, cdx_node_count(*child) - 1), &bound) < 0)
 		return 0;
@@ -152,14 +153,31 @@ struct cdx_key cdx_cursor_next_key(const struct cdx_cursor *cursor)
 /* ---- making dirty ---------------------------------------------------------------- */
 
 /* A clean node that nobody else points to or holds becomes the dirty one itself. */
-static int move(struct cdx_tree *tree, struct cdx_node *node)
+static int take(struct cdx_tree *tree, struct cdx_node *node)
 {
-	uint64_t address = node->address, birth = get64(node->disk.birth);
 	int ret = cdx_node_take(tree->nodes, node);
 
 	if (!ret)
-		return tree->ops->moved(tree, address, birth, node);
+		return tree->ops->taken ? tree->ops->taken(tree, node) : 0;
 	cdx_node_put(tree->nodes, node);
+	return ret;
+}
+
+int cdx_tree_leave_home(struct cdx_tree *tree, struct cdx_node *node)
+{
+	uint64_t home = node->home;
+
+	if (!home)
+		return 0;
+	cdx_node_leave_home(tree->nodes, node);
+	return tree->ops->left(tree->owner, home, node->home_birth);
+}
+
+int cdx_tree_forget(struct cdx_tree *tree, struct cdx_node *node)
+{
+	int ret = cdx_tree_leave_home(tree, node);
+
+	cdx_node_forget(tree->nodes, node);
 	return ret;
 }
 
@@ -167,15 +185,17 @@ static int move(struct cdx_tree *tree, struct cdx_node *node)
 static int shadow(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index, struct cdx_node *node,
 		  struct cdx_node **copy)
 {
-	int ret;
+	int holders = tree->ops->holders ? tree->ops->holders(tree, parent, index, node) : CDX_HOLDERS_OTHERS;
+	int ret = holders < 0 ? holders : 0;
 
-	if (node->pins == 1 && tree->ops->sole && tree->ops->sole(tree, node)) {
+	if (holders == CDX_HOLDERS_NONE && node->pins == 1) {
 		*copy = node;
-		return move(tree, node);
+		return take(tree, node);
 	}
-	ret = cdx_node_copy(tree->nodes, node, copy);
 	if (!ret)
-		ret = tree->ops->replaced(tree, parent, index, node, *copy);
+		ret = cdx_node_copy(tree->nodes, node, copy);
+	if (!ret)
+		ret = tree->ops->replaced(tree, parent, (enum cdx_holders)holders, node, *copy);
 	cdx_node_put(tree->nodes, node);
 	return ret;
 }
@@ -227,8 +247,8 @@ int cdx_tree_child(struct cdx_tree *tree, struct cdx_node *parent, unsigned int 
 		item->address = put64((*child)->address);
 		cdx_node_touch(parent, index);
 	}
-	if (tree->ops->push_down)
-		tree->ops->push_down(tree, cdx_node_item(parent, index), *child);
+	if (tree->ops->push_down && tree->ops->push_down(tree, cdx_node_item(parent, index), *child))
+		parent->same = (*child)->same = false;
 	return 0;
 }
 
@@ -285,7 +305,10 @@ bool cdx_tree_refresh_item(struct cdx_tree *tree, struct cdx_node *parent, unsig
 		upper = cdx_tree_child_upper(parent, index, parent_upper);
 		tree->ops->summarise(tree, item, child, &upper);
 	}
-	return memcmp(before, item, stride) != 0;
+	if (memcmp(before, item, stride) == 0)
+		return false;
+	parent->same = false;
+	return true;
 }
 
 /* Build the inner item for @child in @item, all but its summary. */
@@ -339,6 +362,7 @@ static int split(struct cdx_tree *tree, struct cdx_node *node, bool ascending, s
 	/* How it is divided, nobody knows. */
 	(*right)->own = node->own = node->base ? CDX_OWN_UNKNOWN : 0;
 	node->touched = CDX_TOUCHED_ANY;
+	node->same = false;
 	return node->base ? tree->ops->based(tree, node) : 0;
 }
 
@@ -484,6 +508,7 @@ int cdx_tree_replace(struct cdx_tree *tree, const void *item, size_t size)
 		return ret;
 	old = cdx_node_item(path.node[0], (unsigned int)path.index[0]);
 	if (cdx_item_size(path.node[0], old) == size) {
+		cdx_amends_note(tree->nodes, path.node[0], (unsigned int)path.index[0], item);
 		memcpy(old, item, size);
 	} else {
 		cdx_node_remove(path.node[0], (unsigned int)path.index[0], 1);
@@ -500,9 +525,8 @@ int cdx_tree_shrink_root(struct cdx_tree *tree)
 	while (tree->root->address && cdx_is_dirty(tree->root->address)) {
 		root = tree->nodes->dirty[tree->root->address & ~CDX_DIRTY];
 		if (cdx_node_count(root) == 0) {
-			cdx_node_forget(tree->nodes, root);
 			*tree->root = (struct cdx_ref){0};
-			return 0;
+			return cdx_tree_forget(tree, root);
 		}
 		if (root->disk.level == 0 || cdx_node_count(root) > 1)
 			return 0;
@@ -514,7 +538,9 @@ int cdx_tree_shrink_root(struct cdx_tree *tree)
 		tree->root->address = get64(cdx_node_child(root, 0)->address);
 		tree->root->crc = get32(cdx_node_child(root, 0)->crc);
 		tree->root->level--;
-		cdx_node_forget(tree->nodes, root);
+		ret = cdx_tree_forget(tree, root);
+		if (ret)
+			return ret;
 	}
 	return 0;
 }
@@ -549,15 +575,17 @@ static int try_merge(struct cdx_tree *tree, struct cdx_path *path, int level, un
 	used = cdx_node_used(right) - (unsigned int)sizeof(struct cdx_disk_node);
 	memcpy(cdx_node_item(left, cdx_node_count(left)), cdx_node_item(right, 0), used);
 	left->touched = CDX_TOUCHED_ANY;
+	left->same = false;
+	left->amended |= right->amended;
 	left->disk.used = put16((uint16_t)(cdx_node_used(left) + used));
 	left->disk.count = put16((uint16_t)(cdx_node_count(left) + cdx_node_count(right)));
 	if (get64(left->disk.birth) < get64(right->disk.birth))
 		left->disk.birth = right->disk.birth;
-	cdx_node_forget(tree->nodes, right);
 	cdx_node_remove(parent, index + 1, 1);
 	path->index[level] = (int)index;
 	path->node[level - 1] = left;
-	return 1;
+	ret = cdx_tree_forget(tree, right);
+	return ret ? ret : 1;
 }
 
 /* After removals from the path's leaf: drop what is empty, merge what is nearly so. */
@@ -570,8 +598,10 @@ static int repair_thin(struct cdx_tree *tree, struct cdx_path *path)
 		unsigned int index = (unsigned int)path->index[level + 1];
 
 		if (cdx_node_count(node) == 0) {
-			cdx_node_forget(tree->nodes, node);
 			cdx_node_remove(parent, index, 1);
+			ret = cdx_tree_forget(tree, node);
+			if (ret)
+				return ret;
 			/* The left neighbour's bound has moved. */
 			if (index && cdx_node_count(parent) && tree->ops->summarise) {
 				ret = cdx_tree_child(tree, parent, index - 1, &path->upper[level + 1], &node);

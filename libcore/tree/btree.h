@@ -16,18 +16,25 @@
 
 struct cdx_tree;
 
+enum cdx_holders {
+	CDX_HOLDERS_NONE,		/* nobody else */
+	CDX_HOLDERS_OTHERS,		/* others */
+	CDX_HOLDERS_BASE,		/* others, and its holder is none: it borrows the pointer from its base */
+};
+
 struct cdx_tree_ops {
 	/*
-	 * Whether it is known that nothing but its holder points to the clean @node (NULL: it never is).  Then it is
-	 * changed where it is in DRAM, and leaves its @address: it had been born in @birth.
+	 * Who points to the clean @node beside its holder, the item at @index of @parent (NULL for the root): one of
+	 * enum cdx_holders, or -errno.  NULL: others may.  Where nobody does it is changed where it is in DRAM, and
+	 * keeps its home on media for as long as the record can amend what lies there.
 	 */
-	bool (*sole)(const struct cdx_tree *tree, const struct cdx_node *node);
-	int (*moved)(struct cdx_tree *tree, uint64_t address, uint64_t birth, struct cdx_node *node);
-	/*
-	 * Else @node has been copied, and its holder points to the copy now (I3): the item at
-	 * @index of @parent, which says so only after this; @parent is NULL for the root.
-	 */
-	int (*replaced)(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
+	int (*holders)(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
+		       const struct cdx_node *node);
+	/* It has been taken so (NULL: that is all); and a node, written in @birth, leaves its place @home for good. */
+	int (*taken)(struct cdx_tree *tree, struct cdx_node *node);
+	int (*left)(void *owner, uint64_t home, uint64_t birth);
+	/* Else @node has been copied, and its holder points to the copy now (I3): it will say so only after this. */
+	int (*replaced)(struct cdx_tree *tree, struct cdx_node *parent, enum cdx_holders holders,
 			struct cdx_node *node, struct cdx_node *copy);
 	/* A dirty node gives its base up (FORMAT 6.4); and one more has the same as @node.  NULL where none has one. */
 	int (*settle)(struct cdx_tree *tree, struct cdx_node *node);
@@ -37,9 +44,9 @@ struct cdx_tree_ops {
 	/* Take over in one piece what @node points to; it is dirty, and nothing leads to it.
 	 * 1, and it is gone; 0 when its pointers had better be dropped one by one.  May be NULL. */
 	int (*put_off)(struct cdx_tree *tree, struct cdx_node *node);
-	/* For trees whose inner items carry more: what the item says of its child
-	 * moves into the dirty child; and the item is made to say what is so. */
-	void (*push_down)(struct cdx_tree *tree, unsigned char *item, struct cdx_node *child);
+	/* For trees whose inner items carry more: what the item says of its child moves
+	 * into the dirty child, if it says anything; and the item is made to say what is so. */
+	bool (*push_down)(struct cdx_tree *tree, unsigned char *item, struct cdx_node *child);
 	void (*summarise)(struct cdx_tree *tree, unsigned char *item, struct cdx_node *child,
 			  const struct cdx_key *upper);
 };
@@ -141,12 +148,20 @@ bool cdx_tree_refresh_item(struct cdx_tree *tree, struct cdx_node *parent, unsig
 /* A root that has one child or nothing left gives way. */
 int cdx_tree_shrink_root(struct cdx_tree *tree);
 
+/* A dirty node is going to be written elsewhere, or not at all: it leaves the home that it may have. */
+int cdx_tree_leave_home(struct cdx_tree *tree, struct cdx_node *node);
+/* Forget a dirty node that nothing leads to any more. */
+int cdx_tree_forget(struct cdx_tree *tree, struct cdx_node *node);
 /*
- * Write out all dirty nodes at and below a pointer, children first, taking
- * addresses from @take (which fails when there are none left).
+ * Write out all dirty nodes at and below a pointer, children first, taking addresses
+ * from @take (which fails when there are none left), and telling @left of places that
+ * were left.  A node of which the record can amend what has changed stays where it is.
  */
-typedef int cdx_take_fn(void *arg, uint64_t *address);
-int cdx_tree_write(struct cdx_nodes *nodes, struct cdx_ref *root, uint8_t kind, cdx_take_fn *take,
-		   void *arg);
+struct cdx_places {
+	int (*take)(void *owner, uint64_t *address);
+	int (*left)(void *owner, uint64_t home, uint64_t birth);
+	void *owner;
+};
+int cdx_tree_write(struct cdx_nodes *nodes, struct cdx_ref *root, uint8_t kind, const struct cdx_places *places);
 
 #endif

@@ -22,8 +22,7 @@ static int drop_node(struct cdx_tree *tree, struct cdx_node *node)
 	if (ret)
 		return ret < 0 ? ret : 0;
 	ret = cdx_node_counted(tree->nodes, node, drop_pointer, tree);
-	cdx_node_forget(tree->nodes, node);
-	return ret;
+	return ret ? ret : cdx_tree_forget(tree, node);
 }
 
 /*
@@ -123,8 +122,10 @@ static int cut_node(struct cdx_tree *tree, struct cdx_node *node, const struct c
 		if (ret)
 			return ret;
 		if (cdx_node_count(child) == 0) {
-			cdx_node_forget(tree->nodes, child);
 			cdx_node_remove(node, index, 1);
+			ret = cdx_tree_forget(tree, child);
+			if (ret)
+				return ret;
 			continue;
 		}
 		cdx_tree_refresh_item(tree, node, index, child, upper);

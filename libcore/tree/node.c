@@ -4,9 +4,6 @@
 
 #include <stdlib.h>
 
-#define CACHE_SETS 2048
-#define CACHE_WAYS 4
-
 const struct cdx_kind_shape cdx_kind_shapes[] = {
 	[CDX_KIND_FS] = {3, 0, 24 + sizeof(struct cdx_disk_child)},
 	[CDX_KIND_EXTENT] = {1, sizeof(struct cdx_disk_extent), 8 + sizeof(struct cdx_disk_child)},
@@ -20,7 +17,7 @@ int cdx_nodes_init(struct cdx_nodes *nodes, struct cdx_pmem *pm, const struct cd
 	memset(nodes, 0, sizeof(*nodes));
 	nodes->pm = pm;
 	nodes->super = super;
-	nodes->cache = calloc(CACHE_SETS * CACHE_WAYS, sizeof(*nodes->cache));
+	nodes->cache = calloc(CDX_CACHE_SETS * CDX_CACHE_WAYS, sizeof(*nodes->cache));
 	return nodes->cache ? 0 : -ENOMEM;
 }
 
@@ -44,7 +41,7 @@ void cdx_nodes_exit(struct cdx_nodes *nodes)
 	if (!nodes->cache)
 		return;
 	cdx_nodes_forget_all(nodes);
-	for (int i = 0; i < CACHE_SETS * CACHE_WAYS; i++)
+	for (int i = 0; i < CDX_CACHE_SETS * CDX_CACHE_WAYS; i++)
 		free(nodes->cache[i]);
 	while (nodes->spares)
 		free(nodes->spare[--nodes->spares]);
@@ -131,17 +128,24 @@ static bool children_in_bounds(const struct cdx_super *super, struct cdx_node *n
 	return true;
 }
 
+/* As extent_possible() and cdx_super_allocatable(), for all of a leaf and without a branch for each. */
 static bool extents_in_bounds(const struct cdx_super *super, struct cdx_node *node)
 {
 	const struct cdx_disk_extent *extent = (const struct cdx_disk_extent *)cdx_node_item(node, 0);
 	unsigned int shift = super->grains_per_block_shift;
+	uint64_t files = CDX_MAX_FILE >> super->block_shift, low = super->head_grains >> shift;
+	uint64_t blocks = (super->grains >> shift) - 2 * low;
+	uint64_t wrong = 0;
 
-	for (unsigned int left = cdx_node_count(node); left; left--, extent++)
-		if (!extent_possible(super, extent) ||
-		    !cdx_super_allocatable(super, get64(extent->disk_block) << shift,
-					   (uint64_t)get32(extent->count) << shift))
-			return false;
-	return true;
+	for (unsigned int left = cdx_node_count(node); left; left--, extent++) {
+		uint64_t file = get64(extent->file_block), disk = get64(extent->disk_block);
+		uint64_t count = get32(extent->count);
+
+		/* Where the first is right none of the others wraps around. */
+		wrong |= (count - 1 >= blocks) | (file > files - count) | (disk - low > blocks - count) |
+			 (get32(extent->flags) & ~CDX_EXTENT_UNWRITTEN);
+	}
+	return !wrong;
 }
 
 /* Of what most nodes are this is done at each that is read: without a call for each pointer. */
@@ -198,7 +202,7 @@ static bool node_valid(const struct cdx_nodes *nodes, struct cdx_node *node, uin
 		return false;
 	if (disk->kind != kind || disk->level != level || get16(disk->count) == 0)
 		return false;
-	if (!items_fill(node) || !keys_ascend(node) || !take_base(nodes, node))
+	if (!items_fill(node) || !keys_ascend(node) || !take_base(nodes, node) || cdx_amends_apply(nodes, node))
 		return false;
 	return pointers_in_bounds(nodes, node);
 }
@@ -209,14 +213,14 @@ static struct cdx_node **cache_set(struct cdx_nodes *nodes, uint64_t address)
 {
 	uint64_t hash = address * UINT64_C(0x9e3779b97f4a7c15);
 
-	return nodes->cache + (hash >> 53) % CACHE_SETS * CACHE_WAYS;
+	return nodes->cache + (hash >> 53) % CDX_CACHE_SETS * CDX_CACHE_WAYS;
 }
 
 static struct cdx_node *cache_find(struct cdx_nodes *nodes, uint64_t address, uint32_t crc)
 {
 	struct cdx_node **set = cache_set(nodes, address);
 
-	for (int way = 0; way < CACHE_WAYS; way++) {
+	for (int way = 0; way < CDX_CACHE_WAYS; way++) {
 		if (set[way] && set[way]->address == address && set[way]->crc == crc)
 			return set[way];
 	}
@@ -228,11 +232,11 @@ static struct cdx_node *cache_find(struct cdx_nodes *nodes, uint64_t address, ui
  * the new node's all the same when both were written by transactions of one number,
  * the first of which was aborted: address and checksum tell lives apart, not drafts.
  */
-static void cache_evict(struct cdx_nodes *nodes, uint64_t address)
+void cdx_node_uncache(struct cdx_nodes *nodes, uint64_t address)
 {
 	struct cdx_node **set = cache_set(nodes, address);
 
-	for (int way = 0; way < CACHE_WAYS; way++) {
+	for (int way = 0; way < CDX_CACHE_WAYS; way++) {
 		if (!set[way] || set[way]->address != address)
 			continue;
 		set[way]->cached = false;
@@ -242,16 +246,39 @@ static void cache_evict(struct cdx_nodes *nodes, uint64_t address)
 	}
 }
 
+/* A dirty node has its place in the cache for as long as it has a home: it may be clean again there. */
+static void uncache_home(struct cdx_nodes *nodes, struct cdx_node *node)
+{
+	struct cdx_node **set = cache_set(nodes, node->home);
+
+	for (int way = 0; way < CDX_CACHE_WAYS && node->cached; way++) {
+		if (set[way] != node)
+			continue;
+		set[way] = NULL;
+		node->cached = false;
+	}
+}
+
+static bool home_is_cached(struct cdx_nodes *nodes, uint64_t address)
+{
+	struct cdx_node **set = cache_set(nodes, address);
+
+	for (int way = 0; way < CDX_CACHE_WAYS; way++)
+		if (set[way] && set[way]->home == address)
+			return true;
+	return false;
+}
+
 /* Put @node in the cache, or leave it to its holders when every way is held. */
 static void cache_add(struct cdx_nodes *nodes, struct cdx_node *node)
 {
 	struct cdx_node **set = cache_set(nodes, node->address);
 
 	node->cached = false;
-	for (int i = 0; i < CACHE_WAYS; i++) {
-		struct cdx_node **way = &set[(nodes->turn + (unsigned int)i) % CACHE_WAYS];
+	for (int i = 0; i < CDX_CACHE_WAYS; i++) {
+		struct cdx_node **way = &set[(nodes->turn + (unsigned int)i) % CDX_CACHE_WAYS];
 
-		if (*way && (*way)->pins)
+		if (*way && ((*way)->pins || cdx_is_dirty((*way)->address)))
 			continue;
 		if (*way)
 			node_free(nodes, *way);
@@ -309,13 +336,18 @@ int cdx_node_get(struct cdx_nodes *nodes, uint64_t address, uint32_t crc, uint8_
 	node->crc = crc;
 	node->pins = 1;
 	node->own = CDX_OWN_UNKNOWN;
+	node->home = 0;
+	node->amend = 0;
 	if (!ret && !node_valid(nodes, node, kind, level))
 		ret = -EUCLEAN;
 	if (ret) {
 		node_free(nodes, node);
 		return ret;
 	}
-	cache_add(nodes, node);
+	/* Of one that is being changed there is none but that in the cache: it may be clean again. */
+	node->cached = false;
+	if (!home_is_cached(nodes, address))
+		cache_add(nodes, node);
 	*found = node;
 	return 0;
 }
@@ -360,7 +392,6 @@ static void take_slot(struct cdx_nodes *nodes, struct cdx_node *node)
 	node->address = CDX_DIRTY | slot;
 	node->crc = 0;
 	node->pins = 0;
-	node->cached = false;
 }
 
 static int dirty_alloc(struct cdx_nodes *nodes, struct cdx_node **out)
@@ -376,6 +407,9 @@ static int dirty_alloc(struct cdx_nodes *nodes, struct cdx_node **out)
 	(*out)->base = 0;
 	(*out)->own = 0;
 	(*out)->touched = CDX_TOUCHED_ANY;
+	(*out)->home = 0;
+	(*out)->amend = 0;
+	(*out)->cached = (*out)->same = (*out)->amended = false;
 	return 0;
 }
 
@@ -405,22 +439,32 @@ int cdx_node_copy(struct cdx_nodes *nodes, const struct cdx_node *node, struct c
 	(*copy)->base_crc = node->base_crc;
 	(*copy)->own = node->own;
 	(*copy)->touched = CDX_TOUCHED_NONE;
+	(*copy)->amended = node->amended;
 	return 0;
 }
 
 int cdx_node_take(struct cdx_nodes *nodes, struct cdx_node *node)
 {
-	struct cdx_node **set = cache_set(nodes, node->address);
 	int ret = make_slot(nodes);
 
 	if (ret)
 		return ret;
-	for (int way = 0; way < CACHE_WAYS && node->cached; way++)
-		if (set[way] == node)
-			set[way] = NULL;
+	node->home = node->address;
+	node->home_birth = get64(node->disk.birth);
+	nodes->homes++;
 	take_slot(nodes, node);
 	node->touched = CDX_TOUCHED_NONE;
+	node->same = true;
 	return 0;
+}
+
+void cdx_node_leave_home(struct cdx_nodes *nodes, struct cdx_node *node)
+{
+	if (node->amended)
+		cdx_amends_drop(nodes, node->home);
+	uncache_home(nodes, node);
+	node->home = 0;
+	nodes->homes--;
 }
 
 static void leave_slot(struct cdx_nodes *nodes, const struct cdx_node *node)
@@ -441,10 +485,30 @@ void cdx_node_forget(struct cdx_nodes *nodes, struct cdx_node *node)
 void cdx_nodes_forget_all(struct cdx_nodes *nodes)
 {
 	for (size_t slot = 0; slot < nodes->slots_used; slot++) {
-		if (nodes->dirty[slot])
-			node_free(nodes, nodes->dirty[slot]);
+		struct cdx_node *node = nodes->dirty[slot];
+
+		if (!node)
+			continue;
+		if (node->home)
+			uncache_home(nodes, node);
+		node_free(nodes, node);
 	}
-	nodes->slots_used = nodes->free_slot_count = nodes->dirty_count = 0;
+	nodes->slots_used = nodes->free_slot_count = nodes->dirty_count = nodes->homes = 0;
+}
+
+void cdx_node_stay(struct cdx_nodes *nodes, struct cdx_node *node)
+{
+	leave_slot(nodes, node);
+	if (!node->cached)
+		cdx_node_uncache(nodes, node->home);
+	node->address = node->home;
+	node->crc = get32(node->disk.crc);
+	node->home = 0;
+	nodes->homes--;
+	if (!node->cached)
+		cache_add(nodes, node);
+	if (!node->cached && !node->pins)
+		node_free(nodes, node);
 }
 
 int cdx_node_write(struct cdx_nodes *nodes, struct cdx_node *node, uint64_t address,
@@ -461,13 +525,14 @@ int cdx_node_write(struct cdx_nodes *nodes, struct cdx_node *node, uint64_t addr
 	disk->magic = put32(CDX_NODE_MAGIC);
 	disk->address = put64(address);
 	disk->birth = put64(nodes->transaction);
+	node->amended = false;
 	nodes->newest = nodes->transaction;
 	put_base(node);
 	disk->crc = put32(node_crc(nodes, node));
 	cdx_pmem_copy(nodes->pm, address << super->grain_shift, disk, cdx_node_length(disk));
 	*new_address = node->address = address;
 	*new_crc = node->crc = get32(disk->crc);
-	cache_evict(nodes, address);
+	cdx_node_uncache(nodes, address);
 	cache_add(nodes, node);
 	if (!node->cached && !node->pins)
 		node_free(nodes, node);
@@ -476,12 +541,30 @@ int cdx_node_write(struct cdx_nodes *nodes, struct cdx_node *node, uint64_t addr
 
 /* ---- items -------------------------------------------------------------------------- */
 
+/* The most common keys: how many of @count items have one not above @key. */
+static unsigned int search_words(const unsigned char *items, unsigned int stride, unsigned int count, uint64_t key)
+{
+	const unsigned char *from = items;
+
+	while (count) {
+		unsigned int half = (count + 1) / 2;
+		bool above = get64(*(const le64 *)(from + (size_t)(half - 1) * stride)) > key;
+
+		from += above ? 0 : (size_t)half * stride;
+		count = above ? half - 1 : count - half;
+	}
+	return (unsigned int)(from - items) / stride;
+}
+
 int cdx_node_search(struct cdx_node *node, const struct cdx_key *key)
 {
 	unsigned int words = cdx_kind_shapes[node->disk.kind].key_words;
 	unsigned int stride = cdx_node_stride(node), count = cdx_node_count(node);
 	unsigned char *items = cdx_node_bytes(node) + sizeof(struct cdx_disk_node);
 	int low = 0, high = (int)count;
+
+	if (words == 1)
+		return (int)search_words(items, stride, count, key->word[0]) - 1;
 
 	if (!stride) {
 		for (low = 0; low < high; low++, items += cdx_fs_item_size(items)) {
@@ -507,6 +590,7 @@ void cdx_node_insert(struct cdx_node *node, unsigned int index, const void *item
 	size_t used = cdx_node_used(node);
 
 	node->touched = CDX_TOUCHED_ANY;
+	node->same = false;
 	memmove(at + size, at, used - (size_t)(at - cdx_node_bytes(node)));
 	memcpy(at, item, size);
 	node->disk.used = put16((uint16_t)(used + size));
@@ -520,6 +604,7 @@ void cdx_node_remove(struct cdx_node *node, unsigned int index, unsigned int cou
 	size_t used = cdx_node_used(node);
 
 	node->touched = CDX_TOUCHED_ANY;
+	node->same = false;
 	memmove(from, to, used - (size_t)(to - cdx_node_bytes(node)));
 	node->disk.used = put16((uint16_t)(used - (size_t)(to - from)));
 	node->disk.count = put16((uint16_t)(cdx_node_count(node) - count));

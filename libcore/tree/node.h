@@ -6,8 +6,12 @@
  * kept in a bounded cache keyed on its address *and* crc, since an address is
  * used again in time (R8).  A node that a transaction has changed is *dirty*:
  * it has no address yet, and whoever points to it holds CDX_DIRTY | its slot
- * where the address would be.  cdx_nodes_write() turns it into an immutable
+ * where the address would be.  cdx_node_write() turns it into an immutable
  * one.  Such a pointer never reaches the media.
+ *
+ * In DRAM a node is what it is as amended (FORMAT 4.3), so that whoever gets one
+ * need not know of that.  There is one list of what the cached nodes are amended
+ * by: the committed record's, with what the transaction under way has made of it.
  */
 #ifndef CDX_NODE_H
 #define CDX_NODE_H
@@ -21,6 +25,9 @@
 #define CDX_MAX_ITEM 320	/* bytes of the largest item of any tree */
 #define CDX_MAX_INNER_ITEM 64	/* bytes of the largest item of an inner node */
 #define CDX_MAX_KEY_WORDS 3
+#define CDX_CACHE_SETS 2048
+#define CDX_CACHE_WAYS 4
+#define CDX_MOST_MOVED 4		/* children of one node that the record is told of at once */
 
 struct cdx_key { uint64_t word[CDX_MAX_KEY_WORDS]; };
 
@@ -43,7 +50,19 @@ struct cdx_node {
 	int touched;		/* of a dirty inner one: the one child that can be dirty, or one of these */
 #define CDX_TOUCHED_NONE (-1)
 #define CDX_TOUCHED_ANY (-2)
+	uint64_t home;		/* of a dirty one: its place on media, which it has not left yet, grains; 0: none */
+	uint64_t home_birth;	/* and when it was written there */
+	bool same;		/* it differs from what lies there in nothing but what the record can amend: the
+				 * child that is touched, or of a leaf with inodes, the times of the one touched */
+	uint64_t root;		/* of that inode: where its extents' root is on media, grains */
+	uint8_t amend;		/* which of the record's amendments may be the one that is looked for */
+	bool amended;		/* by the record, or its items come from one that was: children may be younger than it */
 	struct cdx_disk_node disk;	/* the items follow, with CDX_MAX_ITEM bytes of room to spare */
+};
+
+struct cdx_amends {
+	unsigned int n;
+	struct cdx_disk_amend entry[CDX_MAX_AMENDS];
 };
 
 struct cdx_nodes {
@@ -55,6 +74,9 @@ struct cdx_nodes {
 	unsigned int turn;		/* which way to evict next */
 	struct cdx_node **dirty;	/* by slot; NULL where free */
 	size_t dirty_room, dirty_count;
+	size_t homes;			/* dirty nodes that have one */
+	struct cdx_amends amends;	/* that the cached nodes are amended by */
+	bool reamended;			/* which the transaction has changed */
 	size_t *free_slots;
 	size_t free_slot_count, slots_used;
 	struct cdx_node *spare[16];	/* freed nodes, for the next allocation */
@@ -81,8 +103,15 @@ void cdx_node_put(struct cdx_nodes *nodes, struct cdx_node *node);
 int cdx_node_new(struct cdx_nodes *nodes, uint8_t kind, uint8_t level, struct cdx_node **node);
 /* A dirty copy of @node, base and all, which stays as it is. */
 int cdx_node_copy(struct cdx_nodes *nodes, const struct cdx_node *node, struct cdx_node **copy);
-/* Let @node itself be dirty, which is clean and which nobody but the caller holds, who need not put it. */
+/* Let @node itself be dirty, which is clean and which nobody but the caller holds, who need not put it.
+ * It keeps its home until it is written elsewhere, leaves it or is forgotten. */
 int cdx_node_take(struct cdx_nodes *nodes, struct cdx_node *node);
+/* A dirty node has none from now on: the place is the caller's to give away, and what amended it goes. */
+void cdx_node_leave_home(struct cdx_nodes *nodes, struct cdx_node *node);
+/* The dirty @node is clean again where it was. */
+void cdx_node_stay(struct cdx_nodes *nodes, struct cdx_node *node);
+/* What is cached of @address is forgotten. */
+void cdx_node_uncache(struct cdx_nodes *nodes, uint64_t address);
 /* The child at @index of the dirty @node is dirty now. */
 static inline void cdx_node_touch(struct cdx_node *node, unsigned int index)
 {
@@ -94,7 +123,7 @@ static inline void cdx_node_own_more(struct cdx_node *node)
 {
 	node->own += node->own != CDX_OWN_UNKNOWN;
 }
-/* Forget a dirty node. */
+/* Forget a dirty node, which has no home. */
 void cdx_node_forget(struct cdx_nodes *nodes, struct cdx_node *node);
 void cdx_nodes_forget_all(struct cdx_nodes *nodes);
 /* Seal a dirty node as the one at @address, store it, and keep it as a clean one. */
@@ -105,6 +134,28 @@ static inline bool cdx_is_dirty(uint64_t address)
 {
 	return address & CDX_DIRTY;
 }
+
+/* ---- amendments, in tree/node_amend.c ------------------------------------------ */
+
+/* Those of a slot, which is valid; -EUCLEAN for what no amendment can say. */
+int cdx_amends_decode(struct cdx_amends *amends, const struct cdx_super *super,
+		      const struct cdx_disk_commit *slot);
+static inline void cdx_amends_copy(struct cdx_amends *to, const struct cdx_amends *from)
+{
+	memcpy(to->entry, from->entry, from->n * sizeof(from->entry[0]));
+	to->n = from->n;
+}
+/* The nodes are those of a record with @amends from now on: what is cached and was amended otherwise goes. */
+void cdx_amends_adopt(struct cdx_nodes *nodes, const struct cdx_amends *amends);
+/* Let @node, just read and whole, be what it is as amended; -EUCLEAN where the two do not fit. */
+int cdx_amends_apply(const struct cdx_nodes *nodes, struct cdx_node *node);
+/* Whether the dirty @node can stay at home: then its items at these @n (at most CDX_MOST_MOVED)
+ * places are amended to what they are now. */
+bool cdx_amends_keep(struct cdx_nodes *nodes, struct cdx_node *node, const unsigned int *index, unsigned int n);
+/* The node at @address, which is amended, is none any more. */
+void cdx_amends_drop(struct cdx_nodes *nodes, uint64_t address);
+/* The item of the dirty leaf @node at @index is about to become @new, of the same size: can an amendment say so? */
+void cdx_amends_note(const struct cdx_nodes *nodes, struct cdx_node *node, unsigned int index, const void *new);
 
 /* ---- items ------------------------------------------------------------------ */
 

@@ -319,17 +319,18 @@ static struct cdx_disk_run *encode_runs(struct cdx_disk_run *disk, const struct 
 	return disk;
 }
 
-size_t cdx_record_encode(const struct cdx_record *record, const struct cdx_super *super,
-			 struct cdx_disk_commit *slot)
+size_t cdx_record_encode(const struct cdx_record *record, const struct cdx_amends *amends,
+			 const struct cdx_super *super, struct cdx_disk_commit *slot)
 {
+	size_t amended = amends ? amends->n * sizeof(amends->entry[0]) : 0, length;
 	struct cdx_disk_run *runs = (struct cdx_disk_run *)(slot + 1);
 	struct cdx_disk_limbo *limbo;
-	size_t length;
 
 	memset(slot, 0, sizeof(*slot));
 	slot->n_pool = put16((uint16_t)record->pool.n);
 	slot->n_window = put16((uint16_t)record->window.n);
 	slot->n_limbo = put16((uint16_t)record->list.n);
+	slot->n_amends = put16((uint16_t)(amends ? amends->n : 0));
 	slot->transaction = put64(record->transaction);
 	slot->next_inode = put64(record->next_inode);
 	slot->inodes = put64(record->inodes);
@@ -350,7 +351,9 @@ size_t cdx_record_encode(const struct cdx_record *record, const struct cdx_super
 	limbo = (struct cdx_disk_limbo *)runs;
 	for (size_t i = 0; i < record->list.n; i++)
 		cdx_limbo_encode(&record->list.entry[i], limbo++);
-	length = (size_t)((unsigned char *)limbo - (unsigned char *)slot);
+	if (amended)
+		memcpy(limbo, amends->entry, amended);
+	length = (size_t)((unsigned char *)limbo - (unsigned char *)slot) + amended;
 	cdx_slot_seal(super, slot, length);
 	return length;
 }

@@ -9,7 +9,8 @@
 #define CDX_MAX_RECORD_RUNS 128		/* pool and window together */
 #define CDX_MAX_RECORD_LIMBO \
 	((CDX_SLOT_SIZE - sizeof(struct cdx_disk_commit) - \
-	  CDX_MAX_RECORD_RUNS * sizeof(struct cdx_disk_run)) / sizeof(struct cdx_disk_limbo))
+	  CDX_MAX_RECORD_RUNS * sizeof(struct cdx_disk_run) - \
+	  CDX_MAX_AMENDS * sizeof(struct cdx_disk_amend)) / sizeof(struct cdx_disk_limbo))
 
 struct cdx_run { uint64_t start, count; };	/* grains */
 
@@ -65,9 +66,9 @@ int cdx_record_decode_roots(struct cdx_record *record, const struct cdx_super *s
 			    const struct cdx_disk_commit *slot);
 int cdx_record_decode_lists(struct cdx_record *record, const struct cdx_super *super,
 			    const struct cdx_disk_commit *slot);
-/* Encode and seal; the lists are within the limits.  Returns the length. */
-size_t cdx_record_encode(const struct cdx_record *record, const struct cdx_super *super,
-			 struct cdx_disk_commit *slot);
+/* Encode and seal, with @amends (NULL: none); the lists are within the limits.  Returns the length. */
+size_t cdx_record_encode(const struct cdx_record *record, const struct cdx_amends *amends,
+			 const struct cdx_super *super, struct cdx_disk_commit *slot);
 
 void cdx_limbo_encode(const struct cdx_limbo_entry *entry, struct cdx_disk_limbo *disk);
 /* Decode an entry of transaction @newest or before; -EUCLEAN when it cannot be that. */

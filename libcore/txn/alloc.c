@@ -392,18 +392,15 @@ static bool take_least(struct cdx_txn *txn, uint64_t *want)
 	size_t i;
 
 	for (i = pool->n; i > 0 && *want && txn->taking.n < CDX_MOST_TAKING; i--) {
-		struct cdx_run *run = &pool->run[i - 1];
+		struct cdx_run run = pool->run[i - 1];
 
-		if (!run->count)
-			continue;
-		if (run->count > pool->least) {
-			next = run->count < next ? run->count : next;
+		if (run.count > pool->least) {
+			next = run.count < next ? run.count : next;
 			continue;
 		}
-		txn->taking.run[txn->taking.n++] = *run;
-		*want -= run->count < *want ? run->count : *want;
-		pool->grains -= run->count;
-		run->count = 0;
+		txn->taking.run[txn->taking.n++] = run;
+		*want -= run.count < *want ? run.count : *want;
+		cdx_runs_remove(pool, i - 1);
 	}
 	if (i || next == UINT64_MAX)
 		return false;
@@ -414,15 +411,8 @@ static bool take_least(struct cdx_txn *txn, uint64_t *want)
 /* The shortest runs for @want nodes, in few passes for all of them. */
 static void take_short(struct cdx_txn *txn, uint64_t want)
 {
-	struct cdx_runs *pool = &txn->record.pool;
-	size_t kept = 0;
-
 	while (take_least(txn, &want))
 		;
-	for (size_t i = 0; i < pool->n; i++)
-		if (pool->run[i].count)
-			pool->run[kept++] = pool->run[i];
-	pool->n = kept;
 }
 
 static int longest_first(const void *a, const void *b)
@@ -439,11 +429,22 @@ static int in_order(const void *a, const void *b)
 	return left->start < right->start ? -1 : left->start > right->start;
 }
 
+/*
+ * How many nodes are going to be written: those that cannot stay where they are, and one of those that can.
+ * Where it is more, runs are taken again.
+ */
+static uint64_t likely_nodes(const struct cdx_txn *txn)
+{
+	uint64_t homeless = txn->nodes.dirty_count - txn->nodes.homes;
+
+	return homeless + 1;
+}
+
 /* Runs for the nodes that are dirty; where splinters are many, these first (runs_left() counts on that). */
 static int take_runs(struct cdx_txn *txn)
 {
 	struct cdx_runs *pool = &txn->record.pool;
-	uint64_t want = txn->nodes.dirty_count ? txn->nodes.dirty_count : 1;
+	uint64_t want = likely_nodes(txn);
 
 	txn->taking.at = txn->taking.n = 0;
 	if (!pool->n)

@@ -229,6 +229,8 @@ static int undo_tree(struct cdx_txn *txn, const struct cdx_limbo_entry *entry)
 	ret = get64(node->disk.birth) > entry->transaction ? -EUCLEAN : 0;
 	if (!ret)
 		ret = cdx_node_counted(&txn->nodes, node, drop_child, txn);
+	if (!ret && node->amended)
+		cdx_amends_drop(&txn->nodes, entry->address);
 	cdx_node_put(&txn->nodes, node);
 	txn->unfolded = true;
 	return ret ? ret : cdx_limbo_add_run(txn, entry->address, 1);
@@ -542,6 +544,12 @@ static void join_entries(struct cdx_limbo_list *list)
 	list->n = n;
 }
 
+/* Each node that leaves its home when it is written is one entry more. */
+bool cdx_limbo_fits(const struct cdx_txn *txn)
+{
+	return txn->record.list.n + txn->nodes.homes <= CDX_MAX_RECORD_LIMBO;
+}
+
 int cdx_limbo_spill(struct cdx_txn *txn)
 {
 	struct cdx_limbo_list *list = &txn->record.list;
@@ -550,7 +558,7 @@ int cdx_limbo_spill(struct cdx_txn *txn)
 
 	if (list->n > MANY_ENTRIES)
 		join_entries(list);
-	if (list->n <= CDX_MAX_RECORD_LIMBO)
+	if (cdx_limbo_fits(txn))
 		return 0;
 	while (list->n > kept) {
 		struct cdx_disk_limbo disk;

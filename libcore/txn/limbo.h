@@ -24,6 +24,8 @@ int cdx_limbo_drain(struct cdx_txn *txn, uint64_t limit, int budget);
  * those yield more entries for later.
  */
 int cdx_limbo_drain_hard(struct cdx_txn *txn, uint64_t limit, int budget);
+/* Whether the record has room for all entries, those that writing nodes out will add included. */
+bool cdx_limbo_fits(const struct cdx_txn *txn);
 /* Move entries to the limbo tree until the record has room for the rest. */
 int cdx_limbo_spill(struct cdx_txn *txn);
 /* Have the list @most entries in the middle of a transaction: by joining them, if that will do. */

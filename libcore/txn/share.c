@@ -55,37 +55,38 @@ static int share_children(struct cdx_txn *txn, struct cdx_node *node, bool borro
 	return ret ? ret : share_gathered(&sharing);
 }
 
-/* Nobody points any more to the node at @address, born in @birth. */
-static int leave(struct cdx_txn *txn, uint64_t address, uint64_t birth)
+int cdx_share_left(void *owner, uint64_t home, uint64_t birth)
 {
+	struct cdx_txn *txn = owner;
+
 	if (birth == txn->record.transaction)
-		return cdx_runs_add(&txn->record.pool, address, 1);
-	return cdx_limbo_add_run(txn, address, 1);
+		return cdx_runs_add(&txn->record.pool, home, 1);
+	return cdx_limbo_add_run(txn, home, 1);
 }
 
+/* Nobody points any more to a clean node. */
 static int leave_node(struct cdx_txn *txn, const struct cdx_node *node)
 {
-	return leave(txn, node->address, get64(node->disk.birth));
+	if (node->amended)
+		cdx_amends_drop(&txn->nodes, node->address);
+	return cdx_share_left(txn, node->address, get64(node->disk.birth));
 }
 
-static bool sole_private(const struct cdx_tree *tree, const struct cdx_node *node)
+static int holders_private(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
+			   const struct cdx_node *node)
 {
 	(void)tree;
+	(void)parent;
+	(void)index;
 	(void)node;
-	return true;
+	return CDX_HOLDERS_NONE;
 }
 
-static int moved_private(struct cdx_tree *tree, uint64_t address, uint64_t birth, struct cdx_node *node)
-{
-	(void)node;
-	return leave(tree->owner, address, birth);
-}
-
-static int replaced_private(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
+static int replaced_private(struct cdx_tree *tree, struct cdx_node *parent, enum cdx_holders holders,
 			    struct cdx_node *node, struct cdx_node *copy)
 {
 	(void)parent;
-	(void)index;
+	(void)holders;
 	(void)copy;
 	return leave_node(tree->owner, node);
 }
@@ -147,6 +148,7 @@ static int settle(struct cdx_tree *tree, struct cdx_node *node)
 	if (ret)
 		return ret;
 	node->base = 0;
+	node->same = false;
 	tree->settled = true;
 	return 0;
 }
@@ -180,15 +182,13 @@ static int outgrown(struct cdx_txn *txn, struct cdx_node *node)
 	return apart.own >= most;
 }
 
-/* A node that nobody else has gets another place, and keeps its base if that is still worth having. */
-static int moved_shareable(struct cdx_tree *tree, uint64_t address, uint64_t birth, struct cdx_node *node)
+/* A node that nobody else has keeps its base if that is still worth having. */
+static int taken_shareable(struct cdx_tree *tree, struct cdx_node *node)
 {
-	struct cdx_txn *txn = tree->owner;
-	int ret = leave(txn, address, birth);
+	int ret = 0;
 
-	if (ret || !node->base)
-		return ret;
-	ret = tree->borrows ? outgrown(txn, node) : 1;
+	if (node->base)
+		ret = tree->borrows ? outgrown(tree->owner, node) : 1;
 	return ret > 0 ? settle(tree, node) : ret;
 }
 
@@ -196,11 +196,22 @@ static int moved_shareable(struct cdx_tree *tree, uint64_t address, uint64_t bir
  * What was born after the last time that anything was shared has one pointer: nodes get more
  * of them by being shared, or by being below what is, and that is older then.
  */
-static bool sole_shareable(const struct cdx_tree *tree, const struct cdx_node *node)
+static int holders_shareable(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
+			     const struct cdx_node *node)
 {
-	const struct cdx_txn *txn = tree->owner;
+	struct cdx_txn *txn = tree->owner;
+	uint64_t references;
+	int ret;
 
-	return get64(node->disk.birth) > txn->shared_at;
+	if (get64(node->disk.birth) > txn->shared_at)
+		return CDX_HOLDERS_NONE;
+	ret = parent ? cdx_child_borrowed(&txn->nodes, parent, index) : 0;
+	if (ret)
+		return ret < 0 ? ret : CDX_HOLDERS_BASE;
+	ret = count_of(txn, node->address, &references);
+	if (ret)
+		return ret;
+	return references > 1 ? CDX_HOLDERS_OTHERS : CDX_HOLDERS_NONE;
 }
 
 /* The copy of one that others have, too: its holder's pointer, unless that is borrowed, is gone. */
@@ -222,26 +233,17 @@ static int replace_shared(struct cdx_tree *tree, struct cdx_node *node, struct c
 	return ret ? ret : share_children(txn, node, tree->borrows);
 }
 
-static int replaced_shareable(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
+static int replaced_shareable(struct cdx_tree *tree, struct cdx_node *parent, enum cdx_holders holders,
 			      struct cdx_node *node, struct cdx_node *copy)
 {
-	struct cdx_txn *txn = tree->owner;
-	uint64_t references;
-	int ret, borrowed;
+	int ret;
 
-	borrowed = parent ? cdx_child_borrowed(&txn->nodes, parent, index) : 0;
-	if (borrowed < 0)
-		return borrowed;
-	if (borrowed) {
+	if (holders == CDX_HOLDERS_BASE)
 		cdx_node_own_more(parent);
-		return replace_shared(tree, node, copy, true);
-	}
-	ret = count_of(txn, node->address, &references);
-	if (ret)
-		return ret;
-	if (references > 1)
-		return replace_shared(tree, node, copy, false);
-	return moved_shareable(tree, node->address, get64(node->disk.birth), copy);
+	if (holders != CDX_HOLDERS_NONE)
+		return replace_shared(tree, node, copy, holders == CDX_HOLDERS_BASE);
+	ret = leave_node(tree->owner, node);
+	return ret ? ret : taken_shareable(tree, copy);
 }
 
 /* ---- going ------------------------------------------------------------------------------------ */
@@ -273,7 +275,9 @@ static int put_off(struct cdx_tree *tree, struct cdx_node *node)
 	ret = cdx_node_pointers(&txn->nodes, node, is_dirty, NULL);
 	if (ret)
 		return ret < 0 ? ret : 0;
-	ret = cdx_alloc_fill(txn);
+	ret = cdx_tree_leave_home(tree, node);
+	if (!ret)
+		ret = cdx_alloc_fill(txn);
 	if (!ret)
 		ret = cdx_alloc_node(txn, &grain);
 	if (!ret)
@@ -285,8 +289,9 @@ static int put_off(struct cdx_tree *tree, struct cdx_node *node)
 }
 
 const struct cdx_tree_ops cdx_shareable_ops = {
-	.sole = sole_shareable,
-	.moved = moved_shareable,
+	.holders = holders_shareable,
+	.taken = taken_shareable,
+	.left = cdx_share_left,
 	.replaced = replaced_shareable,
 	.settle = settle,
 	.based = based,
@@ -294,14 +299,14 @@ const struct cdx_tree_ops cdx_shareable_ops = {
 	.put_off = put_off,
 };
 const struct cdx_tree_ops cdx_private_ops = {
-	.sole = sole_private,
-	.moved = moved_private,
+	.holders = holders_private,
+	.left = cdx_share_left,
 	.replaced = replaced_private,
 	.dropped = dropped,
 };
 const struct cdx_tree_ops cdx_space_tree_ops = {
-	.sole = sole_private,
-	.moved = moved_private,
+	.holders = holders_private,
+	.left = cdx_share_left,
 	.replaced = replaced_private,
 	.dropped = dropped,
 	.push_down = cdx_space_push_down,

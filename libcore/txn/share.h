@@ -17,6 +17,9 @@
 #define CDX_MOST_OWN_EXTENTS 8
 #define CDX_MOST_OWN_CHILDREN 2
 
+/* Of the transaction @owner: no node has the place @home any more, where one had been written in @birth. */
+int cdx_share_left(void *owner, uint64_t home, uint64_t birth);
+
 extern const struct cdx_tree_ops cdx_shareable_ops;	/* nodes may have several pointers: fs, extents */
 extern const struct cdx_tree_ops cdx_private_ops;	/* nodes have one pointer: limbo, staging */
 extern const struct cdx_tree_ops cdx_space_tree_ops;	/* the same, with what the space tree keeps in inner items */

@@ -89,20 +89,21 @@ void cdx_space_summarise(struct cdx_tree *tree, unsigned char *item, struct cdx_
 	entry->largest = put64(largest_in(super_of(tree), child, upper->word[0]));
 }
 
-void cdx_space_push_down(struct cdx_tree *tree, unsigned char *item, struct cdx_node *child)
+bool cdx_space_push_down(struct cdx_tree *tree, unsigned char *item, struct cdx_node *child)
 {
 	struct cdx_disk_space_child *entry = (struct cdx_disk_space_child *)(item + 8);
 	uint64_t add = get64(entry->add);
 
 	(void)tree;
 	if (!add)
-		return;
+		return false;
 	entry->add = put64(0);
 	for (int i = 0; i < (int)cdx_node_count(child); i++) {
 		le64 *field = child->disk.level ? &inner_item(child, i)->add : &leaf_item(child, i)->refcount;
 
 		*field = put64(get64(*field) + add);
 	}
+	return true;
 }
 
 /* ---- looking up --------------------------------------------------------------------- */
@@ -275,6 +276,7 @@ static int add_below(struct cdx_space *space, struct cdx_node *node, uint64_t st
 	struct cdx_node *child;
 	int ret;
 
+	node->same = false;
 	for (int i = 0; i < (int)cdx_node_count(node); i++) {
 		uint64_t low = get64(*(le64 *)cdx_node_item(node, (unsigned int)i));
 		uint64_t high = i + 1 < (int)cdx_node_count(node) ?

@@ -19,7 +19,7 @@ struct cdx_space {
 void cdx_space_init(struct cdx_space *space, struct cdx_nodes *nodes, const struct cdx_tree_ops *ops,
 		    void *owner, struct cdx_ref *root, uint64_t *free_grains);
 /* The ops of the space tree's own: to be put into the owner's cdx_tree_ops. */
-void cdx_space_push_down(struct cdx_tree *tree, unsigned char *item, struct cdx_node *child);
+bool cdx_space_push_down(struct cdx_tree *tree, unsigned char *item, struct cdx_node *child);
 void cdx_space_summarise(struct cdx_tree *tree, unsigned char *item, struct cdx_node *child,
 			 const struct cdx_key *upper);
 

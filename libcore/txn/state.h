@@ -61,7 +61,8 @@ struct cdx_txn {
 	const struct cdx_super *super;
 	struct cdx_nodes nodes;
 	struct cdx_record committed;	/* the image as last seen */
-	bool unlisted;			/* but for its lists, which wait in `slot` */
+	struct cdx_amends amends;	/* its own, while `nodes` has those of what is being made of it */
+	bool unlisted;			/* but for its other lists, which wait in `slot` */
 	union cdx_slot slot;
 	struct cdx_record record;	/* what trees and lookups use: committed, or being changed */
 	struct cdx_space space;

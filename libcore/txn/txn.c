@@ -12,6 +12,7 @@
 #define MAX_DIRTY 4096
 #define MAX_DIRTY_UNFIT (4 * MAX_DIRTY)	/* of removals that have not the space to write them out */
 #define MAX_ENTRIES 4096
+#define MOST_HOMES 16		/* dirty nodes that may stay where they are, when a transaction commits */
 
 struct cdx_tree cdx_txn_extents(struct cdx_txn *txn, struct cdx_ref *root)
 {
@@ -194,24 +195,57 @@ void cdx_txn_abort(struct cdx_txn *txn)
 
 /* ---- committing ------------------------------------------------------------------------------- */
 
+/*
+ * Nodes leave their homes before what that takes in limbo is made to fit: all, where more than
+ * @most have one, since what changes many nodes is not told as amendments; and always those that
+ * were written in this very transaction, whose homes go back to the pool, which is not to change
+ * while nodes take their places from it.
+ */
+static int leave_homes(struct cdx_txn *txn, size_t most)
+{
+	struct cdx_nodes *nodes = &txn->nodes;
+	bool all = nodes->homes > most;
+	int ret = 0;
+
+	if (!all && nodes->newest < txn->record.transaction)
+		return 0;	/* nothing has been written yet */
+	for (size_t slot = 0; nodes->homes && slot < nodes->slots_used && !ret; slot++) {
+		struct cdx_node *node = nodes->dirty[slot];
+		uint64_t home = node ? node->home : 0;
+
+		if (!home || !(all || node->home_birth == txn->record.transaction))
+			continue;
+		cdx_node_leave_home(nodes, node);
+		ret = cdx_share_left(txn, home, node->home_birth);
+	}
+	return ret;
+}
+
 /* Spilling, trimming and refilling change trees, which takes nodes, which ...: until all fit. */
 static int make_fit(struct cdx_txn *txn)
 {
 	int ret;
 
 	do {
-		ret = cdx_limbo_spill(txn);
+		ret = leave_homes(txn, MOST_HOMES);
+		if (!ret)
+			ret = cdx_limbo_spill(txn);
 		if (!ret)
 			ret = cdx_alloc_reserve(txn);
-	} while (!ret && txn->record.list.n > CDX_MAX_RECORD_LIMBO);
+	} while (!ret && !cdx_limbo_fits(txn));
 	return ret;
+}
+
+static struct cdx_places places_of(struct cdx_txn *txn)
+{
+	return (struct cdx_places){.take = cdx_alloc_node, .left = cdx_share_left, .owner = txn};
 }
 
 static int write_tree(struct cdx_txn *txn, struct cdx_tree *tree)
 {
-	if (!cdx_is_dirty(tree->root->address))
-		return 0;
-	return cdx_tree_write(&txn->nodes, tree->root, tree->kind, cdx_alloc_node, txn);
+	const struct cdx_places places = places_of(txn);
+
+	return cdx_tree_write(&txn->nodes, tree->root, tree->kind, &places);
 }
 
 static int write_trees(struct cdx_txn *txn)
@@ -249,6 +283,9 @@ int cdx_txn_relieve(struct cdx_txn *txn)
 		ret = cdx_limbo_shorten(txn, MAX_ENTRIES / 2);
 	if (ret || txn->nodes.dirty_count < MAX_DIRTY)
 		return ret;
+	ret = leave_homes(txn, 0);
+	if (ret)
+		return ret;
 	/* The reserves may be as splintered as they like until the commit. */
 	ret = cdx_alloc_fill(txn);
 	/* What is removed one by one may all be gone in the end, and need no space. */
@@ -268,7 +305,7 @@ static int publish(struct cdx_txn *txn, bool *unknown, struct cowdax_error *erro
 	union cdx_slot slot;
 	int ret;
 
-	cdx_record_encode(&txn->record, txn->super, &slot.commit);
+	cdx_record_encode(&txn->record, &txn->nodes.amends, txn->super, &slot.commit);
 	ret = cdx_settle_fence(txn);
 	if (ret)
 		return cdx_error(error, ret, "%s: what was written could not be made durable: nothing has changed",
@@ -298,6 +335,9 @@ static void turn_over(struct cdx_txn *txn)
 
 	txn->committed = txn->record;
 	txn->record = old;
+	if (txn->nodes.reamended)
+		cdx_amends_copy(&txn->amends, &txn->nodes.amends);
+	txn->nodes.reamended = false;
 	txn->working = CDX_WORKING_STALE;
 }
 
@@ -328,18 +368,64 @@ int cdx_txn_commit(struct cdx_txn *txn, struct cowdax_error *error)
 
 /* ---- sharing ----------------------------------------------------------------------------------------- */
 
-int cdx_txn_share_tree(struct cdx_txn *txn, struct cdx_ref *root)
+/*
+ * A shared node is as it lies on media (FORMAT 4.3): make those dirty that are amended and lie
+ * in this tree, by the way to the child that is elsewhere.
+ */
+static int unfold(struct cdx_txn *txn, struct cdx_ref *root, const struct cdx_disk_amend *amend)
 {
+	struct cdx_tree tree = cdx_txn_extents(txn, root);
+	struct cdx_cursor cursor;
+	struct cdx_node *child;
+	struct cdx_path path;
+	struct cdx_key key;
 	int ret;
 
-	if (cdx_is_dirty(root->address)) {
+	tree.borrows = true;
+	if (amend->kind != CDX_KIND_EXTENT || amend->level > root->level)
+		return 0;
+	ret = cdx_node_get(&txn->nodes, get64(amend->value), get32(amend->more), CDX_KIND_EXTENT,
+			   (uint8_t)(amend->level - 1), &child);
+	if (ret)
+		return ret;
+	key = cdx_item_key(child, cdx_node_item(child, 0));
+	cdx_node_put(&txn->nodes, child);
+	ret = cdx_cursor_seek(&cursor, &tree, &key);
+	if (ret > 0)
+		ret = cursor.node[amend->level]->address == get64(amend->node);
+	cdx_cursor_end(&cursor);
+	return ret > 0 ? cdx_path_seek(&path, &tree, &key) : ret;
+}
+
+static int unfold_all(struct cdx_txn *txn, struct cdx_ref *root)
+{
+	struct cdx_amends amends;
+	int ret = 0;
+
+	cdx_amends_copy(&amends, &txn->nodes.amends);
+	for (unsigned int i = 0; i < amends.n && !ret; i++)
+		ret = unfold(txn, root, &amends.entry[i]);
+	return ret;
+}
+
+int cdx_txn_share_tree(struct cdx_txn *txn, struct cdx_ref *root)
+{
+	int ret = leave_homes(txn, 0);
+
+	if (!ret)
+		ret = unfold_all(txn, root);
+	if (!ret)
+		ret = leave_homes(txn, 0);
+	if (!ret && cdx_is_dirty(root->address)) {
+		const struct cdx_places places = places_of(txn);
+
 		ret = cdx_alloc_fill(txn);
 		if (!ret)
-			ret = cdx_tree_write(&txn->nodes, root, CDX_KIND_EXTENT, cdx_alloc_node, txn);
+			ret = cdx_tree_write(&txn->nodes, root, CDX_KIND_EXTENT, &places);
 		cdx_alloc_settle(txn);
-		if (ret)
-			return ret;
 	}
+	if (ret)
+		return ret;
 	txn->shared_at = txn->record.transaction;
 	return cdx_space_share(&txn->space, root->address, 1);
 }

@@ -12,6 +12,8 @@ int cdx_view_reset(struct cdx_txn *txn)
 	int ret = 0;
 
 	cdx_nodes_forget_all(&txn->nodes);
+	if (txn->nodes.reamended)
+		cdx_amends_adopt(&txn->nodes, &txn->amends);
 	txn->nodes.transaction = txn->nodes.newest = txn->committed.transaction;
 	txn->space.run_end = 0;
 	txn->taking.at = txn->taking.n = 0;
@@ -32,27 +34,36 @@ static int adopt(struct cdx_txn *txn, int ret, uint64_t trimmed)
 	txn->shared_at = txn->committed.transaction;	/* what others may have shared */
 	if (txn->committed.trimmed != trimmed)
 		cdx_pmem_forget_backing(&txn->device->pm);
+	if (!ret)
+		cdx_amends_adopt(&txn->nodes, &txn->amends);
 	return ret ? ret : cdx_view_reset(txn);
 }
 
 int cdx_view_adopt(struct cdx_txn *txn, const union cdx_slot *slot)
 {
 	uint64_t trimmed = txn->committed.trimmed;
+	int ret;
 
 	/* Looking does not make this handle forget that it made this commit durable. */
 	if (txn->seen == CDX_SEEN_OWN && get64(slot->commit.transaction) == txn->committed.transaction)
 		return cdx_view_reset(txn);
 	txn->unlisted = false;
-	return adopt(txn, cdx_record_decode(&txn->committed, txn->super, &slot->commit), trimmed);
+	ret = cdx_record_decode(&txn->committed, txn->super, &slot->commit);
+	if (!ret)
+		ret = cdx_amends_decode(&txn->amends, txn->super, &slot->commit);
+	return adopt(txn, ret, trimmed);
 }
 
-/* The same with txn->slot, for a reader: the lists are left there. */
+/* The same with txn->slot, for a reader: the other lists are left there. */
 static int adopt_roots(struct cdx_txn *txn)
 {
 	uint64_t trimmed = txn->committed.trimmed;
+	int ret = cdx_record_decode_roots(&txn->committed, txn->super, &txn->slot.commit);
 
 	txn->unlisted = true;
-	return adopt(txn, cdx_record_decode_roots(&txn->committed, txn->super, &txn->slot.commit), trimmed);
+	if (!ret)
+		ret = cdx_amends_decode(&txn->amends, txn->super, &txn->slot.commit);
+	return adopt(txn, ret, trimmed);
 }
 
 int cdx_view_decode_lists(struct cdx_txn *txn)

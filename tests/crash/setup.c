@@ -132,7 +132,7 @@ static void fill_mixed(void)
 	must("/dir", cowdax_mkdir(fs, "/dir/sub", 0755, true, &error));
 	write_islands(fs, "/tree", 24);
 	clone(fs, "/tree", "/tree-clone");
-	write_islands(fs, "/own", 6);
+	write_islands(fs, "/own", 24);
 	inode = create(fs, "/small");
 	write_at(fs, inode, 0, 2 * BLOCK + 100);
 	clone(fs, "/small", "/small-clone");

@@ -11,6 +11,7 @@
 
 #include "memory.h"
 
+#define CACHE_EVERY 4		/* steps between looks at what is in memory */
 #define MARGIN 4096	/* of the file behind the filesystem */
 
 int world_fail(struct world *world, const char *format, ...)
@@ -177,6 +178,9 @@ int world_step(struct world *world, const struct op *op)
 	if (verify_touched(world, op, op->path) || verify_touched(world, op, op->path2))
 		return -1;
 	world->model->last_inode = world->model->new_inode;
+	if (world->step % CACHE_EVERY == 0 &&
+	    (verify_cache(world, world->handle[0]) || verify_cache(world, world->handle[1])))
+		return -1;
 	if (world->step % world->check_every == 0 && verify_fsck(world, NULL))
 		return -1;
 	if (world->step % (4 * world->check_every) == 0) {

@@ -79,6 +79,9 @@ int verify_path(struct world *world, struct cowdax *fs, const struct model *mode
 int verify_all(struct world *world, struct cowdax *fs, const struct model *model, bool drained);
 int verify_committed(struct world *world);
 
+/* verify_cache.c */
+int verify_cache(struct world *world, const struct cowdax *fs);
+
 /* verify_map.c */
 int verify_map(struct world *world, struct cowdax *fs, const struct entry *file, const struct cowdax_stat *st);
 int verify_map_range(struct world *world, struct cowdax *fs, const struct entry *file, uint64_t offset,

@@ -25,12 +25,13 @@ struct lab {
 	uint64_t fail_replaced;		/* the call of ops.replaced, from 1, that fails */
 };
 
-static int note_replaced(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index, struct cdx_node *node,
-			 struct cdx_node *copy)
+static int note_replaced(struct cdx_tree *tree, struct cdx_node *parent, enum cdx_holders holders,
+			 struct cdx_node *node, struct cdx_node *copy)
 {
 	struct lab *lab = tree->owner;
 
-	CHECK(!parent || get64(cdx_node_child(parent, index)->address) == node->address);
+	CHECK(!parent || cdx_is_dirty(parent->address));
+	CHECK_EQUAL(holders, CDX_HOLDERS_OTHERS);
 	CHECK(cdx_is_dirty(copy->address));
 	CHECK(!cdx_is_dirty(node->address));
 	return ++lab->replaced == lab->fail_replaced ? -ENOSPC : 0;
@@ -521,7 +522,8 @@ TEST("writing out fails cleanly when there are no grains left")
 	for (uint64_t k = 0; k < KEYS; k++)
 		put(lab, k, 1);
 	lab->bare.next = lab->bare.super.grains - lab->bare.super.head_grains - 5;
-	CHECK_EQUAL(cdx_tree_write(&lab->bare.nodes, &lab->root, CDX_KIND_EXTENT, bare_take, &lab->bare),
+	CHECK_EQUAL(cdx_tree_write(&lab->bare.nodes, &lab->root, CDX_KIND_EXTENT,
+				   &(struct cdx_places){.take = bare_take, .owner = &lab->bare}),
 		    -ENOSPC);
 	cdx_nodes_forget_all(&lab->bare.nodes);
 	free_lab(lab);

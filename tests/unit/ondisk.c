@@ -116,7 +116,7 @@ TEST("FORMAT 4: the commit record's bytes, its lists and its seeded checksum")
 	};
 	union cdx_slot slot;
 	unsigned char seed[24];
-	size_t length = cdx_record_encode(&record, &super, &slot.commit);
+	size_t length = cdx_record_encode(&record, NULL, &super, &slot.commit);
 
 	CHECK_EQUAL(length, 200 + 16 + 16 + 24 + 24);
 	expect_bytes(&slot, 0, "43 44 58 54");			/* magic */

@@ -185,7 +185,7 @@ TEST("a record comes back from its slot as it was, up to full lists, which just 
 	bare_make(&bare, 16 << 20, 4096, 512);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		fill_record(&record, &bare.super, sizes[i][0], sizes[i][1], sizes[i][2]);
-		CHECK(cdx_record_encode(&record, &bare.super, &slot.commit) <= CDX_SLOT_SIZE);
+		CHECK(cdx_record_encode(&record, NULL, &bare.super, &slot.commit) <= CDX_SLOT_SIZE);
 		CHECK(cdx_slot_valid(&bare.super, &slot.commit, 1));
 		CHECK_EQUAL(cdx_record_decode(&back, &bare.super, &slot.commit), 0);
 		expect_same(&record, &back);
@@ -226,7 +226,7 @@ TEST("R20: a record that points where nothing can be is refused, its checksum ri
 	bare_make(&bare, 16 << 20, 4096, 512);
 	super = &bare.super;
 	fill_record(&record, super, 1, 1, 2);
-	cdx_record_encode(&record, super, &good.commit);
+	cdx_record_encode(&record, NULL, super, &good.commit);
 	CHECK_EQUAL(cdx_record_decode(&back, super, &good.commit), 0);
 	runs = (struct cdx_disk_run *)(&bad.commit + 1);
 	limbo = (struct cdx_disk_limbo *)(runs + 2);
@@ -268,7 +268,7 @@ TEST("the lists can be decoded after the rest; until then, and when they are ref
 
 	bare_make(&bare, 16 << 20, 4096, 512);
 	fill_record(&record, &bare.super, 3, 4, 5);
-	cdx_record_encode(&record, &bare.super, &slot.commit);
+	cdx_record_encode(&record, NULL, &bare.super, &slot.commit);
 	for (int round = 0; round < 2; round++) {
 		CHECK_EQUAL(cdx_record_decode_roots(&back, &bare.super, &slot.commit), 0);
 		CHECK(back.transaction == record.transaction && back.fs.address == record.fs.address);
@@ -299,7 +299,7 @@ TEST("R3: of the four copies the newest valid one counts, whichever are torn")
 	for (int i = 0; i < 4; i++) {
 		struct cdx_record record = {.transaction = numbers[i / 2][i % 2]};
 
-		cdx_record_encode(&record, &bare.super, &slots[i / 2][i % 2].commit);
+		cdx_record_encode(&record, NULL, &bare.super, &slots[i / 2][i % 2].commit);
 	}
 	for (unsigned int torn = 0; torn < 16; torn++) {
 		uint64_t newest = 0;
@@ -334,10 +334,10 @@ TEST("R3: a copy that cannot be read does not count; a slot of which neither can
 	struct bare bare;
 
 	bare_make(&bare, 16 << 20, 4096, 512);
-	cdx_record_encode(&record, &bare.super, &slot.commit);
+	cdx_record_encode(&record, NULL, &bare.super, &slot.commit);
 	other = bare.super;
 	other.size /= 2;
-	cdx_record_encode(&record, &other, &foreign.commit);
+	cdx_record_encode(&record, NULL, &other, &foreign.commit);
 	for (unsigned int bad = 0; bad < 16; bad++) {
 		for (int i = 0; i < 4; i++) {
 			uint64_t place = cdx_slot_offset(&bare.super, i / 2, i % 2);
@@ -383,7 +383,7 @@ static void make_slot(const struct cdx_super *super, union cdx_slot *slot, uint6
 	fill_record(&record, super, 0, 0, limbo);
 	record.transaction = number;
 	memset(slot, 0x5a, sizeof(*slot));
-	cdx_record_encode(&record, super, &slot->commit);
+	cdx_record_encode(&record, NULL, super, &slot->commit);
 	cdx_record_exit(&record);
 }
 

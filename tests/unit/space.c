@@ -17,12 +17,12 @@ struct lab {
 	uint64_t seed;
 };
 
-static int ignore_replaced(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
+static int ignore_replaced(struct cdx_tree *tree, struct cdx_node *parent, enum cdx_holders holders,
 			   struct cdx_node *node, struct cdx_node *copy)
 {
 	(void)tree;
 	(void)parent;
-	(void)index;
+	(void)holders;
 	(void)copy;
 	(void)node;
 	return 0;
