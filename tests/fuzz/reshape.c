@@ -48,16 +48,18 @@ static void find_inodes(struct reshape *rs, uint64_t grain, unsigned int level)
 /* Items move when others are inserted: look again each time. */
 static struct cdx_disk_inode *some_inode(struct reshape *rs, bool directory, uint64_t *number)
 {
-	unsigned int at, tries = 64;
+	unsigned int tries = 64;
 
 	rs->inode_count = 0;
 	find_inodes(rs, get64(rs->image->record->fs.address), rs->image->record->fs.level);
 	while (rs->inode_count && tries--) {
+		struct cdx_disk_fs_item *item = rs->inodes[below(rs, rs->inode_count)].item;
 		struct cdx_disk_inode *disk;
 
-		at = (unsigned int)below(rs, rs->inode_count);
-		disk = (void *)(rs->inodes[at].item + 1);
-		*number = get64(rs->inodes[at].item->inode);
+		if (!item)
+			break;
+		disk = (void *)(item + 1);
+		*number = get64(item->inode);
 		if (S_ISDIR(get32(disk->mode)) == directory)
 			return disk;
 	}
