@@ -357,7 +357,9 @@ static void younger_beside_amended(struct image *image)
 
 static void unreached(struct image *image)
 {
-	child_amend(image)->node = put64(spare_grains(image));
+	uint64_t spare = spare_grains(image);
+
+	child_amend(image)->node = put64(spare);
 	image_seal(image);
 }
 
