@@ -408,13 +408,25 @@ static int unfold_all(struct cdx_txn *txn, struct cdx_ref *root)
 	return ret;
 }
 
+/* Whether any node of an extent tree may not be as it lies on media. */
+static bool may_be_amended(const struct cdx_txn *txn, const struct cdx_ref *root)
+{
+	const struct cdx_amends *amends = &txn->nodes.amends;
+	unsigned int i = 0;
+
+	while (i < amends->n && amends->entry[i].kind != CDX_KIND_EXTENT)
+		i++;
+	return i < amends->n || cdx_is_dirty(root->address);
+}
+
 int cdx_txn_share_tree(struct cdx_txn *txn, struct cdx_ref *root)
 {
-	int ret = leave_homes(txn, 0);
+	bool amended = may_be_amended(txn, root);
+	int ret = amended ? leave_homes(txn, 0) : 0;
 
-	if (!ret)
+	if (!ret && amended)
 		ret = unfold_all(txn, root);
-	if (!ret)
+	if (!ret && amended)
 		ret = leave_homes(txn, 0);
 	if (!ret && cdx_is_dirty(root->address)) {
 		const struct cdx_places places = places_of(txn);
