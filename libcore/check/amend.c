@@ -10,16 +10,6 @@ static void report_node(struct cdx_check *ck, enum cdx_problem problem, uint64_t
 	cdx_report(ck, problem, &(struct cdx_finding){.grain = grain, .grains = 1});
 }
 
-static bool is_amended(const struct cdx_amends *amends, const struct cdx_disk_amend *amend)
-{
-	for (unsigned int i = 0; i < amends->count; i++) {
-		if (get64(amends->list[i].node) == get64(amend->node) &&
-		    get16(amends->list[i].index) == get16(amend->index))
-			return true;
-	}
-	return false;
-}
-
 void cdx_check_amends(struct cdx_check *ck)
 {
 	struct cdx_amends *amends = &ck->trees->amends;
@@ -32,7 +22,7 @@ void cdx_check_amends(struct cdx_check *ck)
 		bool good = cdx_amend_possible(amend) &&
 			    cdx_super_allocatable(&ck->super, get64(amend->node), 1);
 
-		if (good && !is_amended(amends, amend)) {
+		if (good && !cdx_check_is_amended(ck, get64(amend->node), get16(amend->index))) {
 			amends->list[amends->count++] = *amend;
 			continue;
 		}

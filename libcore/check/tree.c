@@ -260,8 +260,7 @@ static unsigned int amend_node(struct cdx_check *ck, const struct cdx_view *view
 	return unfit;
 }
 
-/* Whether the item of that number is an amendment's. */
-static bool is_amended(const struct cdx_check *ck, uint64_t grain, unsigned int number)
+bool cdx_check_is_amended(const struct cdx_check *ck, uint64_t grain, unsigned int number)
 {
 	const struct cdx_amends *amends = &ck->trees->amends;
 
@@ -589,7 +588,7 @@ static int walk_children(struct cdx_check *ck, struct cdx_walk *walk, const stru
 			.grain = get64(disk->address),
 			.crc = get32(disk->crc),
 			.parent = view->index,
-			.birth = is_amended(ck, view->grain, view->count - left) ?
+			.birth = cdx_check_is_amended(ck, view->grain, view->count - left) ?
 				 ck->transaction : ck->trees->seen.nodes[view->index].birth,
 			.kind = view->kind,
 			.level = (uint8_t)(view->level - 1),

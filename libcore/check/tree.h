@@ -108,6 +108,8 @@ void cdx_trees_exit(struct cdx_trees *trees);
 uint32_t cdx_seen_find(struct cdx_check *ck, uint64_t grain);
 /* Room for one node of this kind and level. */
 unsigned char *cdx_check_node_buffer(struct cdx_check *ck, uint8_t kind, uint8_t level);
+/* Whether an amendment is of the node's item of that number, from 0. */
+bool cdx_check_is_amended(const struct cdx_check *ck, uint64_t grain, unsigned int number);
 /*
  * Read a node judged before, as amended, into *@buffer of node_size bytes; false, and reported,
  * where the media fails.

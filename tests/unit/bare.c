@@ -56,8 +56,7 @@ int bare_take(void *arg, uint64_t *address)
 
 void bare_write(struct bare *bare, struct cdx_tree *tree)
 {
-	CHECK_EQUAL(cdx_tree_write(&bare->nodes, tree->root, tree->kind,
-				   &(struct cdx_places){.take = bare_take, .owner = bare}), 0);
+	CHECK_EQUAL(cdx_tree_write(&bare->nodes, tree->root, tree->kind, bare_take, bare), 0);
 }
 
 struct cdx_ref bare_write_node(struct bare *bare, struct cdx_node *node)
