@@ -4,13 +4,6 @@
 
 #include "damage.h"
 
-struct extent_child { le64 key; struct cdx_disk_child child; };
-
-static struct cdx_disk_node *root_of(struct image *image, const char *path)
-{
-	return image_node(image, get64(extent_root(inode_at(image, path))->address));
-}
-
 /* A block's grains, in the pool still. */
 static uint64_t spare_grains(struct image *image)
 {
@@ -93,8 +86,9 @@ static void of_other_times(struct image *image)
 	image_seal(image);
 }
 
-/* Of the space tree, of the file tree, of a file's, and of inodes for the rest. */
-static void of_many(struct image *image)
+/* Every @step-th child of the roots of the space tree, of the file tree, and of a file's. */
+static void of_children(struct image *image, unsigned int step,
+			struct cdx_disk_amend *(*amend)(struct image *, struct cdx_disk_node *, unsigned int))
 {
 	struct cdx_disk_node *const nodes[] = {
 		image_node(image, get64(image->record->space.address)),
@@ -105,9 +99,15 @@ static void of_many(struct image *image)
 	for (size_t n = 0; n < sizeof(nodes) / sizeof(nodes[0]); n++) {
 		if (!nodes[n]->level)
 			die("the tree is no deeper than a leaf");
-		for (unsigned int i = 0; i < get16(nodes[n]->count) && amend_fits(image); i++)
-			amend_child(image, nodes[n], i);
+		for (unsigned int i = 0; i < get16(nodes[n]->count) && amend_fits(image); i += step)
+			amend(image, nodes[n], i);
 	}
+}
+
+/* And of inodes for the rest. */
+static void of_many(struct image *image)
+{
+	of_children(image, 1, amend_child);
 	for (uint64_t i = inode_of(image, "file-0"); amend_fits(image); i++)
 		amend_times(image, find_inode(image, i));
 	if (get16(image->record->n_amends) != CDX_MAX_AMENDS)
@@ -166,16 +166,9 @@ static void of_younger_child(struct image *image)
 /* In each tree that has inner nodes. */
 static void of_hidden_children(struct image *image)
 {
-	struct cdx_disk_node *const nodes[] = {
-		image_node(image, get64(image->record->space.address)),
-		image_node(image, get64(image->record->fs.address)),
-		root_of(image, "islands"),
-	};
-
-	for (size_t n = 0; n < sizeof(nodes) / sizeof(nodes[0]); n++) {
-		for (unsigned int i = 0; i < get16(nodes[n]->count); i += 2)
-			hide_child(image, nodes[n], i);
-	}
+	of_children(image, 2, hide_child);
+	if (!amend_fits(image))
+		die("there are too many children");
 	image_seal(image);
 }
 

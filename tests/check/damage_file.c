@@ -211,7 +211,7 @@ static void extent_overlap_leaves(struct image *image)
 {
 	struct cdx_disk_ref *ref = extent_root(inode_at(image, "islands"));
 	struct cdx_disk_node *node = image_node(image, get64(ref->address));
-	struct { le64 key; struct cdx_disk_child child; } *children = node_items(node);
+	struct extent_child *children = node_items(node);
 	/* Of the second leaf, whose last extent no other file has. */
 	struct cdx_disk_node *leaf = image_node(image, get64(children[1].child.address));
 	struct cdx_disk_extent *last =

@@ -7,21 +7,18 @@
 /* A leaf of extents that only one file has; the tree has no other node. */
 static struct cdx_disk_node *own_leaf(struct image *image)
 {
-	return image_node(image, get64(extent_root(inode_at(image, "own"))->address));
+	return root_of(image, "own");
 }
 
 /* A node with children and its first child, of the file tree of the deep image. */
 static struct cdx_disk_node *islands_inner(struct image *image)
 {
-	struct cdx_disk_node *node =
-		image_node(image, get64(extent_root(inode_at(image, "islands"))->address));
+	struct cdx_disk_node *node = root_of(image, "islands");
 
 	if (node->level != 1)
 		die("the extent tree has %u levels, not 2", node->level + 1u);
 	return node;
 }
-
-struct extent_child { le64 key; struct cdx_disk_child child; };
 
 static void address(struct image *image)
 {
@@ -227,11 +224,6 @@ static void flags_of_kind(struct image *image)
 }
 
 /* ---- bases -------------------------------------------------------------------------- */
-
-static struct cdx_disk_node *root_of(struct image *image, const char *path)
-{
-	return image_node(image, get64(extent_root(inode_at(image, path))->address));
-}
 
 /* The root of a clone that was written to: it borrows from the original's. */
 static struct cdx_disk_base *borrowers_base(struct image *image)

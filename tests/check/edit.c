@@ -355,6 +355,11 @@ struct cdx_disk_ref *extent_root(struct cdx_disk_inode *inode)
 	return (void *)(inode + 1);
 }
 
+struct cdx_disk_node *root_of(struct image *image, const char *path)
+{
+	return image_node(image, get64(extent_root(inode_at(image, path))->address));
+}
+
 void remove_item(struct image *image, struct place place)
 {
 	size_t size = item_size(place.item), used = get16(place.node->used);

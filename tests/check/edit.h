@@ -71,6 +71,9 @@ struct cdx_disk_inode *inode_at(struct image *image, const char *path);
 struct cdx_disk_dirent *dirent_at(struct image *image, uint64_t directory, const char *name);
 struct cdx_disk_extent *inline_extents(struct cdx_disk_inode *inode);
 struct cdx_disk_ref *extent_root(struct cdx_disk_inode *inode);
+/* The root node of a file's extents; and what an inner node of these has. */
+struct cdx_disk_node *root_of(struct image *image, const char *path);
+struct extent_child { le64 key; struct cdx_disk_child child; };
 void remove_item(struct image *image, struct place place);
 /* Whether insert_item() has room for it. */
 bool item_fits(struct image *image, uint64_t inode, uint64_t kind, uint64_t hash, size_t length);
@@ -98,6 +101,7 @@ uint64_t take_blocks(struct image *image, unsigned int blocks);
 void add_reserve(struct image *image, uint64_t start, uint64_t count, bool window);
 struct cdx_disk_limbo *limbo_list(struct image *image);
 void add_limbo(struct image *image, const struct cdx_disk_limbo *limbo);
+
 /* ---- amendments ---------------------------------------------------------------- */
 
 /* FORMAT 4.3: all of the record's, and the one of a node's item or NULL. */

@@ -44,7 +44,7 @@ static le32 seal_node(struct image *image, struct cdx_disk_node *node)
 /* All children of a node are one and the same, on every level: FAN_OUT^15 ways down. */
 static void limbo_of_many_ways(struct image *image)
 {
-	struct { le64 key; struct cdx_disk_child child; } children[FAN_OUT];
+	struct extent_child children[FAN_OUT];
 	uint64_t block = take_blocks(image, 4);
 	struct cdx_disk_extent extent = {
 		.disk_block = put64(block >> image->super.grains_per_block_shift),

@@ -13,7 +13,7 @@
 static void paths_without_end(struct image *image)
 {
 	uint64_t block = take_blocks(image, 4);
-	struct { le64 key; struct cdx_disk_child child; } children[2];
+	struct extent_child children[2];
 	struct cdx_disk_extent extent = {
 		.disk_block = put64(block >> image->super.grains_per_block_shift),
 		.count = put32(1),
@@ -39,7 +39,7 @@ static void paths_without_end(struct image *image)
 static void own_child(struct image *image)
 {
 	uint64_t block = take_blocks(image, 1);
-	struct { le64 key; struct cdx_disk_child child; } child = {.child.address = put64(block)};
+	struct extent_child child = {.child.address = put64(block)};
 	struct cdx_disk_staging *staging = make_staging(image);
 
 	make_node(image, block, CDX_KIND_EXTENT, 5, &child, 1, sizeof(child));
@@ -106,7 +106,7 @@ static void old_limbo(struct image *image)
 static void amended_in_circles(struct image *image)
 {
 	uint64_t block = take_blocks(image, 4);
-	struct { le64 key; struct cdx_disk_child child; } children[2];
+	struct extent_child children[2];
 	struct cdx_disk_staging *staging = make_staging(image);
 	struct cdx_disk_amend *amend;
 

@@ -9,13 +9,8 @@
 static struct cowdax *make_of(uint32_t node_size, uint64_t islands, uint64_t *inode)
 {
 	struct cowdax *fs = rig_new(64 * MIB, BLOCK, node_size);
-	struct cowdax_error error;
 
-	*inode = rig_create(fs, "/file");
-	CHECK_EQUAL(cowdax_begin(fs, &error), 0);
-	for (uint64_t i = 0; i < islands; i++)
-		rig_write(fs, *inode, 2 * i * BLOCK, BLOCK, 'a');
-	CHECK_EQUAL(cowdax_commit(fs, &error), 0);
+	*inode = rig_islands(fs, "/file", islands);
 	return fs;
 }
 
@@ -142,11 +137,7 @@ TEST("what is shared is amended by nothing: a clone finds its nodes as they lie 
 	struct cowdax *fs = make(ISLANDS, &inode);
 	struct cowdax_error error;
 
-	other = rig_create(fs, "/other");
-	CHECK_EQUAL(cowdax_begin(fs, &error), 0);
-	for (uint64_t i = 0; i < SEVERAL; i++)
-		rig_write(fs, other, 2 * i * BLOCK, BLOCK, 'a');
-	CHECK_EQUAL(cowdax_commit(fs, &error), 0);
+	other = rig_islands(fs, "/other", SEVERAL);
 	for (int i = 0; i < 6; i++) {
 		rig_write(fs, inode, 2 * unit_below(&seed, ISLANDS) * BLOCK, BLOCK, 'b');
 		rig_write(fs, other, 2 * unit_below(&seed, SEVERAL) * BLOCK, BLOCK, 'b');
@@ -223,9 +214,7 @@ TEST("a size that changes, a name, a second inode: what is not a time of one ino
 	struct cowdax *fs = make_of(4096, SEVERAL, &inode);
 	struct cowdax_error error;
 
-	second = rig_create(fs, "/second");
-	for (int i = 0; i < 10; i++)
-		rig_write(fs, second, (uint64_t)i * 2 * BLOCK, BLOCK, 'x');
+	second = rig_islands(fs, "/second", 10);
 	rig_write(fs, inode, 0, BLOCK, 'b');
 	CHECK_EQUAL(times(fs), 1);
 	rig_write(fs, inode, 2 * SEVERAL * BLOCK, BLOCK, 'b');

@@ -27,23 +27,11 @@ static uint64_t clone_to(struct cowdax *fs, const char *from, const char *to)
 	return rig_lookup(fs, to);
 }
 
-/* Every other block is an extent of its own. */
-static void write_islands(struct cowdax *fs, uint64_t inode, uint64_t count)
-{
-	struct cowdax_error error;
-
-	CHECK_EQUAL(cowdax_begin(fs, &error), 0);
-	for (uint64_t i = 0; i < count; i++)
-		rig_write(fs, inode, 2 * i * BLOCK, BLOCK, 'a');
-	CHECK_EQUAL(cowdax_commit(fs, &error), 0);
-}
-
 static struct cowdax *make_pair(uint32_t node_size, uint64_t count, uint64_t *original, uint64_t *clone)
 {
 	struct cowdax *fs = rig_new(64 * MIB, BLOCK, node_size);
 
-	*original = rig_create(fs, "/original");
-	write_islands(fs, *original, count);
+	*original = rig_islands(fs, "/original", count);
 	*clone = clone_to(fs, "/original", "/clone");
 	return fs;
 }
@@ -240,9 +228,8 @@ TEST("clones of clones, each written to: no base has a base, and both sides of e
 {
 	struct cowdax *fs = rig_new(64 * MIB, BLOCK, 512);
 	char from[16] = "/0", to[16];
-	uint64_t inode = rig_create(fs, from);
+	uint64_t inode = rig_islands(fs, from, ISLANDS);
 
-	write_islands(fs, inode, ISLANDS);
 	for (int i = 1; i < 12; i++) {
 		snprintf(to, sizeof(to), "/%d", i);
 		inode = clone_to(fs, from, to);
@@ -294,8 +281,7 @@ TEST("unwritten extents that are borrowed promise nothing twice, and are written
 	struct cowdax_error error;
 	uint64_t original, clone;
 
-	original = rig_create(fs, "/original");
-	write_islands(fs, original, 50);
+	original = rig_islands(fs, "/original", 50);
 	CHECK_EQUAL(cowdax_fallocate(fs, original, COWDAX_FALLOCATE_UNWRITTEN, 200 * BLOCK, 30 * BLOCK, false, NULL,
 				     &error), 0);
 	clone = clone_to(fs, "/original", "/clone");
@@ -358,8 +344,7 @@ TEST("whatever is written to whichever of many clones, a base hides no more than
 	uint64_t inode[4], seed = 11, most = 0;
 	char path[16];
 
-	inode[0] = rig_create(fs, "/0");
-	write_islands(fs, inode[0], ISLANDS);
+	inode[0] = rig_islands(fs, "/0", ISLANDS);
 	for (int i = 1; i < 4; i++) {
 		snprintf(path, sizeof(path), "/%d", i);
 		inode[i] = clone_to(fs, "/0", path);

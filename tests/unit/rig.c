@@ -152,6 +152,18 @@ void rig_commit(struct cowdax *fs)
 	must(cdx_txn_commit(&fs->txn, &error), &error, "commit");
 }
 
+uint64_t rig_islands(struct cowdax *fs, const char *path, uint64_t count)
+{
+	uint64_t inode = rig_create(fs, path);
+	struct cowdax_error error;
+
+	CHECK_EQUAL(cowdax_begin(fs, &error), 0);
+	for (uint64_t i = 0; i < count; i++)
+		rig_write(fs, inode, 2 * i * 4096, 4096, 'a');
+	CHECK_EQUAL(cowdax_commit(fs, &error), 0);
+	return inode;
+}
+
 uint64_t rig_splintered(struct cowdax *fs, const char *path, uint64_t count)
 {
 	uint64_t number = rig_create(fs, path), start = 0, left = 0;

@@ -26,6 +26,8 @@ void rig_remove(struct cowdax *fs, const char *path);
 void rig_write(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t length, int byte);
 /* The range reads as @length bytes of @byte. */
 void rig_expect(struct cowdax *fs, uint64_t inode, uint64_t offset, uint64_t length, int byte);
+/* A file of @count extents of 4 KiB, written in one transaction, every other block full of 'a'. */
+uint64_t rig_islands(struct cowdax *fs, const char *path, uint64_t count);
 /* A file of @count extents, every other block mapped: unwritten ones, so that no data is stored. */
 uint64_t rig_splintered(struct cowdax *fs, const char *path, uint64_t count);
 /* What nobody points to, wherever it waits. */
