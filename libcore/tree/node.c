@@ -128,24 +128,17 @@ static bool children_in_bounds(const struct cdx_super *super, struct cdx_node *n
 	return true;
 }
 
-/* As extent_possible() and cdx_super_allocatable(), for all of a leaf and without a branch for each. */
 static bool extents_in_bounds(const struct cdx_super *super, struct cdx_node *node)
 {
 	const struct cdx_disk_extent *extent = (const struct cdx_disk_extent *)cdx_node_item(node, 0);
 	unsigned int shift = super->grains_per_block_shift;
-	uint64_t files = CDX_MAX_FILE >> super->block_shift, low = super->head_grains >> shift;
-	uint64_t blocks = (super->grains >> shift) - 2 * low;
-	uint64_t wrong = 0;
 
-	for (unsigned int left = cdx_node_count(node); left; left--, extent++) {
-		uint64_t file = get64(extent->file_block), disk = get64(extent->disk_block);
-		uint64_t count = get32(extent->count);
-
-		/* Where the first is right none of the others wraps around. */
-		wrong |= (count - 1 >= blocks) | (file > files - count) | (disk - low > blocks - count) |
-			 (get32(extent->flags) & ~CDX_EXTENT_UNWRITTEN);
-	}
-	return !wrong;
+	for (unsigned int left = cdx_node_count(node); left; left--, extent++)
+		if (!extent_possible(super, extent) ||
+		    !cdx_super_allocatable(super, get64(extent->disk_block) << shift,
+					   (uint64_t)get32(extent->count) << shift))
+			return false;
+	return true;
 }
 
 /* Of what most nodes are this is done at each that is read: without a call for each pointer. */
