@@ -163,24 +163,6 @@ static int take(struct cdx_tree *tree, struct cdx_node *node)
 	return ret;
 }
 
-int cdx_tree_leave_home(struct cdx_tree *tree, struct cdx_node *node)
-{
-	uint64_t home = node->home;
-
-	if (!home)
-		return 0;
-	cdx_node_leave_home(tree->nodes, node);
-	return tree->ops->left(tree->owner, home, node->home_birth);
-}
-
-int cdx_tree_forget(struct cdx_tree *tree, struct cdx_node *node)
-{
-	int ret = cdx_tree_leave_home(tree, node);
-
-	cdx_node_forget(tree->nodes, node);
-	return ret;
-}
-
 /* A dirty node in the place of a clean and pinned one, whose holder gives up its pointer to that. */
 static int shadow(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index, struct cdx_node *node,
 		  struct cdx_node **copy)
@@ -526,7 +508,7 @@ int cdx_tree_shrink_root(struct cdx_tree *tree)
 		root = tree->nodes->dirty[tree->root->address & ~CDX_DIRTY];
 		if (cdx_node_count(root) == 0) {
 			*tree->root = (struct cdx_ref){0};
-			return cdx_tree_forget(tree, root);
+			return cdx_node_forget(tree->nodes, root);
 		}
 		if (root->disk.level == 0 || cdx_node_count(root) > 1)
 			return 0;
@@ -538,7 +520,7 @@ int cdx_tree_shrink_root(struct cdx_tree *tree)
 		tree->root->address = get64(cdx_node_child(root, 0)->address);
 		tree->root->crc = get32(cdx_node_child(root, 0)->crc);
 		tree->root->level--;
-		ret = cdx_tree_forget(tree, root);
+		ret = cdx_node_forget(tree->nodes, root);
 		if (ret)
 			return ret;
 	}
@@ -584,7 +566,7 @@ static int try_merge(struct cdx_tree *tree, struct cdx_path *path, int level, un
 	cdx_node_remove(parent, index + 1, 1);
 	path->index[level] = (int)index;
 	path->node[level - 1] = left;
-	ret = cdx_tree_forget(tree, right);
+	ret = cdx_node_forget(tree->nodes, right);
 	return ret ? ret : 1;
 }
 
@@ -599,7 +581,7 @@ static int repair_thin(struct cdx_tree *tree, struct cdx_path *path)
 
 		if (cdx_node_count(node) == 0) {
 			cdx_node_remove(parent, index, 1);
-			ret = cdx_tree_forget(tree, node);
+			ret = cdx_node_forget(tree->nodes, node);
 			if (ret)
 				return ret;
 			/* The left neighbour's bound has moved. */

@@ -30,9 +30,8 @@ struct cdx_tree_ops {
 	 */
 	int (*holders)(struct cdx_tree *tree, struct cdx_node *parent, unsigned int index,
 		       const struct cdx_node *node);
-	/* It has been taken so (NULL: that is all); and a node, written in @birth, leaves its place @home for good. */
+	/* It has been taken so (NULL: that is all). */
 	int (*taken)(struct cdx_tree *tree, struct cdx_node *node);
-	int (*left)(void *owner, uint64_t home, uint64_t birth);
 	/* Else @node has been copied, and its holder points to the copy now (I3): it will say so only after this. */
 	int (*replaced)(struct cdx_tree *tree, struct cdx_node *parent, enum cdx_holders holders,
 			struct cdx_node *node, struct cdx_node *copy);
@@ -148,20 +147,13 @@ bool cdx_tree_refresh_item(struct cdx_tree *tree, struct cdx_node *parent, unsig
 /* A root that has one child or nothing left gives way. */
 int cdx_tree_shrink_root(struct cdx_tree *tree);
 
-/* A dirty node is going to be written elsewhere, or not at all: it leaves the home that it may have. */
-int cdx_tree_leave_home(struct cdx_tree *tree, struct cdx_node *node);
-/* Forget a dirty node that nothing leads to any more. */
-int cdx_tree_forget(struct cdx_tree *tree, struct cdx_node *node);
 /*
- * Write out all dirty nodes at and below a pointer, children first, taking addresses
- * from @take (which fails when there are none left), and telling @left of places that
- * were left.  A node of which the record can amend what has changed stays where it is.
+ * Write out all dirty nodes at and below a pointer, children first, taking
+ * addresses from @take (which fails when there are none left).  A node of which
+ * the record can amend what has changed stays where it is.
  */
-struct cdx_places {
-	int (*take)(void *owner, uint64_t *address);
-	int (*left)(void *owner, uint64_t home, uint64_t birth);
-	void *owner;
-};
-int cdx_tree_write(struct cdx_nodes *nodes, struct cdx_ref *root, uint8_t kind, const struct cdx_places *places);
+typedef int cdx_take_fn(void *arg, uint64_t *address);
+int cdx_tree_write(struct cdx_nodes *nodes, struct cdx_ref *root, uint8_t kind, cdx_take_fn *take,
+		   void *arg);
 
 #endif

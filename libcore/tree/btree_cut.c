@@ -22,7 +22,7 @@ static int drop_node(struct cdx_tree *tree, struct cdx_node *node)
 	if (ret)
 		return ret < 0 ? ret : 0;
 	ret = cdx_node_counted(tree->nodes, node, drop_pointer, tree);
-	return ret ? ret : cdx_tree_forget(tree, node);
+	return ret ? ret : cdx_node_forget(tree->nodes, node);
 }
 
 /*
@@ -123,7 +123,7 @@ static int cut_node(struct cdx_tree *tree, struct cdx_node *node, const struct c
 			return ret;
 		if (cdx_node_count(child) == 0) {
 			cdx_node_remove(node, index, 1);
-			ret = cdx_tree_forget(tree, child);
+			ret = cdx_node_forget(tree->nodes, child);
 			if (ret)
 				return ret;
 			continue;

@@ -7,7 +7,8 @@
 
 struct write_out {
 	struct cdx_nodes *nodes;
-	const struct cdx_places *places;
+	cdx_take_fn *take;
+	void *arg;
 	bool moved;			/* the node last written is somewhere else now */
 };
 
@@ -41,17 +42,14 @@ static int write_child(struct write_out *out, struct cdx_node *node, unsigned in
 /* Of an inner node's many children few are dirty, mostly one and it is known which. */
 static int write_children(struct write_out *out, struct cdx_node *node, struct moved *moved)
 {
-	unsigned int stride = cdx_kind_shapes[node->disk.kind].inner_stride, count = cdx_node_count(node);
-	const unsigned char *child = (const unsigned char *)cdx_node_child(node, 0);
 	int ret = 0;
 
 	if (node->touched == CDX_TOUCHED_NONE)
 		return 0;
 	if (node->touched >= 0)
 		return write_child(out, node, (unsigned int)node->touched, moved);
-	for (unsigned int i = 0; i < count && !ret; i++, child += stride)
-		if (cdx_is_dirty(get64(((const struct cdx_disk_child *)child)->address)))
-			ret = write_child(out, node, i, moved);
+	for (unsigned int i = 0; i < cdx_node_count(node) && !ret; i++)
+		ret = write_child(out, node, i, moved);
 	return ret;
 }
 
@@ -97,13 +95,11 @@ static bool stays(struct write_out *out, struct cdx_node *node, const struct mov
 
 static int write_anew(struct write_out *out, struct cdx_node *node, uint64_t *address, uint32_t *crc)
 {
-	uint64_t home = node->home, birth = node->home_birth, place;
-	int ret = out->places->take(out->places->owner, &place);
+	uint64_t place;
+	int ret = out->take(out->arg, &place);
 
-	if (!ret && home) {
-		cdx_node_leave_home(out->nodes, node);
-		ret = out->places->left(out->places->owner, home, birth);
-	}
+	if (!ret)
+		ret = cdx_node_leave_home(out->nodes, node);
 	return ret ? ret : cdx_node_write(out->nodes, node, place, address, crc);
 }
 
@@ -131,7 +127,8 @@ static int write_pointer(struct write_out *out, const struct cdx_pointer *pointe
 	return 0;
 }
 
-int cdx_tree_write(struct cdx_nodes *nodes, struct cdx_ref *root, uint8_t kind, const struct cdx_places *places)
+int cdx_tree_write(struct cdx_nodes *nodes, struct cdx_ref *root, uint8_t kind, cdx_take_fn *take,
+		   void *arg)
 {
 	struct write_out out;
 	struct cdx_pointer pointer;
@@ -141,7 +138,7 @@ int cdx_tree_write(struct cdx_nodes *nodes, struct cdx_ref *root, uint8_t kind, 
 
 	if (!cdx_is_dirty(root->address))
 		return 0;
-	out = (struct write_out){.nodes = nodes, .places = places};
+	out = (struct write_out){.nodes = nodes, .take = take, .arg = arg};
 	pointer = (struct cdx_pointer){
 		.start = root->address, .count = 1, .kind = kind, .level = root->level,
 		.address_field = &address, .crc_field = &crc,

@@ -451,13 +451,18 @@ int cdx_node_take(struct cdx_nodes *nodes, struct cdx_node *node)
 	return 0;
 }
 
-void cdx_node_leave_home(struct cdx_nodes *nodes, struct cdx_node *node)
+int cdx_node_leave_home(struct cdx_nodes *nodes, struct cdx_node *node)
 {
+	uint64_t home = node->home;
+
+	if (!home)
+		return 0;
 	if (node->amended)
-		cdx_amends_drop(nodes, node->home);
+		cdx_amends_drop(nodes, home);
 	uncache_home(nodes, node);
 	node->home = 0;
 	nodes->homes--;
+	return nodes->left(nodes->owner, home, node->home_birth);
 }
 
 static void leave_slot(struct cdx_nodes *nodes, const struct cdx_node *node)
@@ -469,10 +474,13 @@ static void leave_slot(struct cdx_nodes *nodes, const struct cdx_node *node)
 	nodes->free_slots[nodes->free_slot_count++] = slot;
 }
 
-void cdx_node_forget(struct cdx_nodes *nodes, struct cdx_node *node)
+int cdx_node_forget(struct cdx_nodes *nodes, struct cdx_node *node)
 {
+	int ret = cdx_node_leave_home(nodes, node);
+
 	leave_slot(nodes, node);
 	node_free(nodes, node);
+	return ret;
 }
 
 void cdx_nodes_forget_all(struct cdx_nodes *nodes)

@@ -75,6 +75,9 @@ struct cdx_nodes {
 	struct cdx_node **dirty;	/* by slot; NULL where free */
 	size_t dirty_room, dirty_count;
 	size_t homes;			/* dirty nodes that have one */
+	/* What becomes of the place that a node, written in @birth, has left for good; NULL where none ever does. */
+	int (*left)(void *owner, uint64_t home, uint64_t birth);
+	void *owner;
 	struct cdx_amends amends;	/* that the cached nodes are amended by */
 	bool reamended;			/* which the transaction has changed */
 	size_t *free_slots;
@@ -106,8 +109,8 @@ int cdx_node_copy(struct cdx_nodes *nodes, const struct cdx_node *node, struct c
 /* Let @node itself be dirty, which is clean and which nobody but the caller holds, who need not put it.
  * It keeps its home until it is written elsewhere, leaves it or is forgotten. */
 int cdx_node_take(struct cdx_nodes *nodes, struct cdx_node *node);
-/* A dirty node has none from now on: the place is the caller's to give away, and what amended it goes. */
-void cdx_node_leave_home(struct cdx_nodes *nodes, struct cdx_node *node);
+/* A dirty node has none from now on, if it had one: the place is given away, and what amended it goes. */
+int cdx_node_leave_home(struct cdx_nodes *nodes, struct cdx_node *node);
 /* The dirty @node is clean again where it was. */
 void cdx_node_stay(struct cdx_nodes *nodes, struct cdx_node *node);
 /* What is cached of @address is forgotten. */
@@ -123,8 +126,8 @@ static inline void cdx_node_own_more(struct cdx_node *node)
 {
 	node->own += node->own != CDX_OWN_UNKNOWN;
 }
-/* Forget a dirty node, which has no home. */
-void cdx_node_forget(struct cdx_nodes *nodes, struct cdx_node *node);
+/* Forget a dirty node, which leaves its home. */
+int cdx_node_forget(struct cdx_nodes *nodes, struct cdx_node *node);
 void cdx_nodes_forget_all(struct cdx_nodes *nodes);
 /* Seal a dirty node as the one at @address, store it, and keep it as a clean one. */
 int cdx_node_write(struct cdx_nodes *nodes, struct cdx_node *node, uint64_t address,

@@ -141,9 +141,9 @@ static struct cdx_disk_amend *find(struct cdx_amends *amends, struct cdx_node *n
  */
 static unsigned int room_at(uint8_t level)
 {
-	static const unsigned int quarters[] = {4, 2, 3};
+	static const unsigned int eighths[] = {8, 4, 6, 7};
 
-	return CDX_MAX_AMENDS * (level < 3 ? quarters[level] * 2 : 7) / 8;
+	return CDX_MAX_AMENDS * eighths[level < 3 ? level : 3] / 8;
 }
 
 bool cdx_amends_keep(struct cdx_nodes *nodes, struct cdx_node *node, const unsigned int *index, unsigned int n)

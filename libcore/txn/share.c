@@ -275,7 +275,7 @@ static int put_off(struct cdx_tree *tree, struct cdx_node *node)
 	ret = cdx_node_pointers(&txn->nodes, node, is_dirty, NULL);
 	if (ret)
 		return ret < 0 ? ret : 0;
-	ret = cdx_tree_leave_home(tree, node);
+	ret = cdx_node_leave_home(&txn->nodes, node);
 	if (!ret)
 		ret = cdx_alloc_fill(txn);
 	if (!ret)
@@ -291,7 +291,6 @@ static int put_off(struct cdx_tree *tree, struct cdx_node *node)
 const struct cdx_tree_ops cdx_shareable_ops = {
 	.holders = holders_shareable,
 	.taken = taken_shareable,
-	.left = cdx_share_left,
 	.replaced = replaced_shareable,
 	.settle = settle,
 	.based = based,
@@ -300,13 +299,11 @@ const struct cdx_tree_ops cdx_shareable_ops = {
 };
 const struct cdx_tree_ops cdx_private_ops = {
 	.holders = holders_private,
-	.left = cdx_share_left,
 	.replaced = replaced_private,
 	.dropped = dropped,
 };
 const struct cdx_tree_ops cdx_space_tree_ops = {
 	.holders = holders_private,
-	.left = cdx_share_left,
 	.replaced = replaced_private,
 	.dropped = dropped,
 	.push_down = cdx_space_push_down,

@@ -17,7 +17,7 @@
 #define CDX_MOST_OWN_EXTENTS 8
 #define CDX_MOST_OWN_CHILDREN 2
 
-/* Of the transaction @owner: no node has the place @home any more, where one had been written in @birth. */
+/* For cdx_nodes: no node of the transaction @owner has the place @home any more, where one was written in @birth. */
 int cdx_share_left(void *owner, uint64_t home, uint64_t birth);
 
 extern const struct cdx_tree_ops cdx_shareable_ops;	/* nodes may have several pointers: fs, extents */

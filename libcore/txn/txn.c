@@ -48,6 +48,8 @@ int cdx_txn_init(struct cdx_txn *txn, struct cdx_device *device, const struct cd
 	txn->super = super;
 	if (cdx_nodes_init(&txn->nodes, &device->pm, super))
 		return -ENOMEM;
+	txn->nodes.left = cdx_share_left;
+	txn->nodes.owner = txn;
 	init_tree(txn, &txn->fs, &txn->record.fs, CDX_KIND_FS, &cdx_shareable_ops);
 	init_tree(txn, &txn->limbo, &txn->record.limbo, CDX_KIND_LIMBO, &cdx_private_ops);
 	init_tree(txn, &txn->staging, &txn->record.staging, CDX_KIND_STAGING, &cdx_private_ops);
@@ -211,12 +213,9 @@ static int leave_homes(struct cdx_txn *txn, size_t most)
 		return 0;	/* nothing has been written yet */
 	for (size_t slot = 0; nodes->homes && slot < nodes->slots_used && !ret; slot++) {
 		struct cdx_node *node = nodes->dirty[slot];
-		uint64_t home = node ? node->home : 0;
 
-		if (!home || !(all || node->home_birth == txn->record.transaction))
-			continue;
-		cdx_node_leave_home(nodes, node);
-		ret = cdx_share_left(txn, home, node->home_birth);
+		if (node && node->home && (all || node->home_birth == txn->record.transaction))
+			ret = cdx_node_leave_home(nodes, node);
 	}
 	return ret;
 }
@@ -236,16 +235,9 @@ static int make_fit(struct cdx_txn *txn)
 	return ret;
 }
 
-static struct cdx_places places_of(struct cdx_txn *txn)
-{
-	return (struct cdx_places){.take = cdx_alloc_node, .left = cdx_share_left, .owner = txn};
-}
-
 static int write_tree(struct cdx_txn *txn, struct cdx_tree *tree)
 {
-	const struct cdx_places places = places_of(txn);
-
-	return cdx_tree_write(&txn->nodes, tree->root, tree->kind, &places);
+	return cdx_tree_write(&txn->nodes, tree->root, tree->kind, cdx_alloc_node, txn);
 }
 
 static int write_trees(struct cdx_txn *txn)
@@ -419,23 +411,29 @@ static bool may_be_amended(const struct cdx_txn *txn, const struct cdx_ref *root
 	return i < amends->n || cdx_is_dirty(root->address);
 }
 
+/* Write its nodes anew where they are not. */
+static int write_as_is(struct cdx_txn *txn, struct cdx_ref *root)
+{
+	struct cdx_tree tree = cdx_txn_extents(txn, root);
+	int ret = leave_homes(txn, 0);
+
+	if (!ret)
+		ret = unfold_all(txn, root);
+	if (!ret)
+		ret = leave_homes(txn, 0);
+	if (ret || !cdx_is_dirty(root->address))
+		return ret;
+	ret = cdx_alloc_fill(txn);
+	if (!ret)
+		ret = write_tree(txn, &tree);
+	cdx_alloc_settle(txn);
+	return ret;
+}
+
 int cdx_txn_share_tree(struct cdx_txn *txn, struct cdx_ref *root)
 {
-	bool amended = may_be_amended(txn, root);
-	int ret = amended ? leave_homes(txn, 0) : 0;
+	int ret = may_be_amended(txn, root) ? write_as_is(txn, root) : 0;
 
-	if (!ret && amended)
-		ret = unfold_all(txn, root);
-	if (!ret && amended)
-		ret = leave_homes(txn, 0);
-	if (!ret && cdx_is_dirty(root->address)) {
-		const struct cdx_places places = places_of(txn);
-
-		ret = cdx_alloc_fill(txn);
-		if (!ret)
-			ret = cdx_tree_write(&txn->nodes, root, CDX_KIND_EXTENT, &places);
-		cdx_alloc_settle(txn);
-	}
 	if (ret)
 		return ret;
 	txn->shared_at = txn->record.transaction;

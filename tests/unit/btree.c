@@ -522,8 +522,7 @@ TEST("writing out fails cleanly when there are no grains left")
 	for (uint64_t k = 0; k < KEYS; k++)
 		put(lab, k, 1);
 	lab->bare.next = lab->bare.super.grains - lab->bare.super.head_grains - 5;
-	CHECK_EQUAL(cdx_tree_write(&lab->bare.nodes, &lab->root, CDX_KIND_EXTENT,
-				   &(struct cdx_places){.take = bare_take, .owner = &lab->bare}),
+	CHECK_EQUAL(cdx_tree_write(&lab->bare.nodes, &lab->root, CDX_KIND_EXTENT, bare_take, &lab->bare),
 		    -ENOSPC);
 	cdx_nodes_forget_all(&lab->bare.nodes);
 	free_lab(lab);
