@@ -213,6 +213,7 @@ static int apply_patch(struct cdx_tree *tree, struct cdx_path *path, const struc
  */
 static int settle_apart(struct cdx_tree *tree, struct cdx_path *path)
 {
+	unsigned int most = cdx_most_own(tree->nodes);
 	struct cdx_node *leaf = path->node[0];
 	struct cdx_apart apart;
 	int ret;
@@ -220,13 +221,13 @@ static int settle_apart(struct cdx_tree *tree, struct cdx_path *path)
 	if (!leaf->base)
 		return 0;
 	cdx_node_own_more(leaf);
-	if (leaf->own < CDX_MOST_OWN_EXTENTS && cdx_node_count(leaf) > CDX_MOST_OWN_EXTENTS)
+	if (leaf->own < most && cdx_node_count(leaf) > most)
 		return 0;
 	ret = cdx_node_apart(tree->nodes, leaf, &apart);
 	if (ret)
 		return ret;
 	leaf->own = (uint16_t)apart.own;
-	if (apart.own < CDX_MOST_OWN_EXTENTS && apart.borrowed)
+	if (apart.own < most && apart.borrowed)
 		return 0;
 	return cdx_path_settle(path, tree, 0);
 }

@@ -29,6 +29,18 @@ int cdx_node_pieces(const struct cdx_nodes *nodes, struct cdx_node *node, struct
 struct cdx_apart { unsigned int own, borrowed; };
 int cdx_node_apart(struct cdx_nodes *nodes, struct cdx_node *node, struct cdx_apart *apart);
 
+/*
+ * With so much of its own a node had better give its base up, on the next change: half of what
+ * fits into it.  The less, the sooner the rest is counted, and that one by one where it is
+ * scattered; the more, the more a base can hide of what nobody else has.
+ */
+static inline unsigned int cdx_most_own(const struct cdx_nodes *nodes)
+{
+	unsigned int room = cdx_node_room(CDX_KIND_EXTENT, nodes->super->node_size) - sizeof(struct cdx_disk_node);
+
+	return room / sizeof(struct cdx_disk_extent) / 2;
+}
+
 /* Call @fn for each pointer of @node that is counted: those that it does not borrow, and its base. */
 int cdx_node_counted(struct cdx_nodes *nodes, struct cdx_node *node, cdx_pointer_fn *fn, void *arg);
 

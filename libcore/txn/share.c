@@ -164,7 +164,7 @@ static int based(struct cdx_tree *tree, const struct cdx_node *node)
 /* Whether a node had better give up its base: 1, 0, -errno. */
 static int outgrown(struct cdx_txn *txn, struct cdx_node *node)
 {
-	unsigned int most = node->disk.level ? CDX_MOST_OWN_CHILDREN : CDX_MOST_OWN_EXTENTS;
+	unsigned int most = cdx_most_own(&txn->nodes);
 	struct cdx_apart apart;
 	uint64_t references;
 	int ret;

@@ -9,14 +9,6 @@
 
 #include "txn/limbo.h"
 
-/*
- * What a node may have of its own beside its base before it gives that up on the next change:
- * the fewer, the sooner the rest is counted; the more, the more a base can hide of what
- * nobody else has.  Children lie together, so that counting them costs little.
- */
-#define CDX_MOST_OWN_EXTENTS 8
-#define CDX_MOST_OWN_CHILDREN 2
-
 /* For cdx_nodes: no node of the transaction @owner has the place @home any more, where one was written in @birth. */
 int cdx_share_left(void *owner, uint64_t home, uint64_t birth);
 

@@ -4,6 +4,8 @@
 
 #define BLOCK 4096
 #define ISLANDS 400		/* extents: with nodes of 512 bytes a tree of three levels */
+#define FITS(node_size) (((node_size) - 48) / 24)	/* so many items into a node, 19 into one of 512 bytes */
+#define HALF(node_size) ((uint64_t)FITS(node_size) / 2)
 
 /* What the checker, which must have nothing to say, sums up; the library counts the same in its own way. */
 static struct cowdax_check_summary look(struct cowdax *fs)
@@ -65,23 +67,23 @@ TEST("the first small write into a clone counts a pointer for each node that it 
 	cowdax_close(fs);
 }
 
-TEST("a leaf that has got eight extents of its own gives its base up, and those above it do")
+TEST("a leaf that has got half of what fits of its own gives its base up, and those above it do")
 {
 	uint64_t original, clone;
 	struct cowdax *fs = make_pair(4096, 150, &original, &clone);
 
-	for (uint64_t i = 0; i < 7; i++)
+	for (uint64_t i = 0; i < HALF(4096) - 1; i++)
 		rig_write(fs, clone, 2 * i * BLOCK, BLOCK, 'b');
 	CHECK_EQUAL(look(fs).borrowing_nodes, 1);
 	/* The same again is nothing more of its own. */
-	for (uint64_t i = 0; i < 7; i++)
+	for (uint64_t i = 0; i < HALF(4096) - 1; i++)
 		rig_write(fs, clone, 2 * i * BLOCK, BLOCK, 'c');
 	CHECK_EQUAL(look(fs).borrowing_nodes, 1);
-	rig_write(fs, clone, 14 * BLOCK, BLOCK, 'b');
+	rig_write(fs, clone, 2 * (HALF(4096) - 1) * BLOCK, BLOCK, 'b');
 	CHECK_EQUAL(look(fs).borrowing_nodes, 0);
 	cowdax_close(fs);
 	fs = make_pair(512, ISLANDS, &original, &clone);
-	for (uint64_t i = 0; i < 8; i++)
+	for (uint64_t i = 0; i < HALF(512); i++)
 		rig_write(fs, clone, 2 * i * BLOCK, BLOCK, 'b');
 	CHECK_EQUAL(look(fs).borrowing_nodes, 0);
 	cowdax_close(fs);
@@ -104,17 +106,17 @@ TEST("so it does where many writes are one transaction")
 	cowdax_close(fs);
 }
 
-TEST("an inner node that has two children of its own gives its base up at the next write")
+TEST("an inner node that has half of what fits of its own gives its base up at the next write")
 {
-	uint64_t original, clone;
+	uint64_t original, clone, i;
 	struct cowdax *fs = make_pair(512, ISLANDS, &original, &clone);
 
-	/* Leaves of 19 extents, all under one inner node. */
-	rig_write(fs, clone, 0, BLOCK, 'b');
-	rig_write(fs, clone, UINT64_C(2) * 25 * BLOCK, BLOCK, 'b');
-	CHECK_EQUAL(look(fs).borrowing_nodes, 4);
-	rig_write(fs, clone, UINT64_C(2) * 50 * BLOCK, BLOCK, 'b');
-	CHECK_EQUAL(look(fs).borrowing_nodes, 3);
+	/* Full leaves, all under one inner node. */
+	for (i = 0; i < HALF(512); i++)
+		rig_write(fs, clone, 2 * FITS(512) * i * BLOCK, BLOCK, 'b');
+	CHECK_EQUAL(look(fs).borrowing_nodes, 2 + HALF(512));
+	rig_write(fs, clone, 2 * FITS(512) * i * BLOCK, BLOCK, 'b');
+	CHECK_EQUAL(look(fs).borrowing_nodes, HALF(512) + 1);
 	cowdax_close(fs);
 }
 
@@ -414,17 +416,19 @@ TEST("overwriting reaches what only bases have that several clones share")
 	cowdax_close(fs);
 }
 
-TEST("an inner node whose child has split has two children of its own, and gives its base up at the next write")
+TEST("a child that has split is two of its parent's own, which gives its base up the sooner")
 {
-	uint64_t original, clone, before;
-	struct cowdax *fs = make_pair(512, 300, &original, &clone);
+	uint64_t original, clone, i, before;
+	struct cowdax *fs = make_pair(512, 200, &original, &clone);
 
-	rig_write(fs, clone, 101 * BLOCK, BLOCK, 'b');	/* one extent more: the full leaf splits */
+	/* One extent more, and a full leaf splits. */
+	for (i = 0; i < HALF(512) / 2 + 1; i++)
+		rig_write(fs, clone, (2 * FITS(512) * i + 1) * BLOCK, BLOCK, 'b');
 	before = look(fs).borrowing_nodes;
-	rig_write(fs, clone, 180 * BLOCK, BLOCK, 'b');
-	/* Another leaf borrows, and one above it no more. */
-	CHECK(look(fs).borrowing_nodes <= before);
-	rig_check(fs->path);
+	CHECK_EQUAL(before, 2 * i + 1);
+	rig_write(fs, clone, 2 * FITS(512) * i * BLOCK, BLOCK, 'b');
+	/* Another leaf borrows, and the one above it no more. */
+	CHECK_EQUAL(look(fs).borrowing_nodes, before);
 	cowdax_close(fs);
 }
 
