@@ -43,6 +43,15 @@ static void make_file(const char *path, uint64_t size, bool populated)
 		die("%s: %s", path, strerror(failure));
 }
 
+void image_open(struct image *image)
+{
+	struct cowdax_open_options how = {.flags = image->flags};
+	struct cowdax_error error = {0};
+
+	must(cowdax_open(image->path, &how, &image->fs, &error), &error);
+	must(cdx_pmem_prepare(&image->fs->device.pm, 0, image->fs->device.pm.length), &error);
+}
+
 void image_make(struct image *image, const char *name, uint64_t size, bool populated)
 {
 	struct cowdax_mkfs_options how = {.seed = 1, .uuid = "a bench's image"};
@@ -53,16 +62,10 @@ void image_make(struct image *image, const char *name, uint64_t size, bool popul
 	snprintf(image->path, sizeof(image->path), "%s/%s", options.directory, name);
 	make_file(image->path, size, populated);
 	must(cowdax_mkfs(image->path, &how, NULL, &error), &error);
-	must(cowdax_open(image->path, NULL, &image->fs, &error), &error);
-}
-
-void image_open(struct image *image)
-{
-	struct cowdax_open_options how = {.flags = image->flags};
-	struct cowdax_error error = {0};
-
-	must(cowdax_open(image->path, &how, &image->fs, &error), &error);
-	must(cdx_pmem_prepare(&image->fs->device.pm, 0, image->fs->device.pm.length), &error);
+	if (populated)
+		image_open(image);
+	else
+		must(cowdax_open(image->path, NULL, &image->fs, &error), &error);
 }
 
 void image_remove(struct image *image)
@@ -102,14 +105,14 @@ void image_write(struct image *image, uint64_t inode, const void *bytes, size_t 
 
 void image_begin(struct image *image)
 {
-	struct cowdax_error error = {0};
+	struct cowdax_error error;
 
 	must(cowdax_begin(image->fs, &error), &error);
 }
 
 void image_commit(struct image *image)
 {
-	struct cowdax_error error = {0};
+	struct cowdax_error error;
 
 	must(cowdax_commit(image->fs, &error), &error);
 }
