@@ -416,35 +416,27 @@ static int populate(struct cdx_pmem *pm, uint64_t first, uint64_t end)
 	return ret == -EHWPOISON ? 0 : ret;
 }
 
-int cdx_pmem_prepare(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
+static bool is_populated(const struct cdx_pmem *pm, uint64_t page)
 {
-	uint64_t first, end;
-	int ret;
+	return pm->populated[page / 64] >> (page % 64) & 1;
+}
 
-	if (!pm->writable || !pm->map || pm->kind == COWDAX_MAPPING_DEVDAX || length == 0)
-		return 0;
-	/* Pages of the mapping, whose first the filesystem may start in the middle of. */
-	offset += skew_of(pm);
-	first = offset >> pm->page_shift;
-	end = (offset + length + page_size(pm) - 1) >> pm->page_shift;
-	if (!pm->populated)
-		return populate(pm, first, end);
-	/* Most stores are within one page, and to where there have been others. */
-	if (first + 1 == end && pm->populated[first / 64] >> (first % 64) & 1)
-		return 0;
-
+/* Pages [first, end) of the mapping, those of them that are not known to be. */
+static int populate_rest(struct cdx_pmem *pm, uint64_t first, uint64_t end)
+{
 	while (first < end) {
 		uint64_t stop;
+		int ret;
 
 		if (pm->populated[first / 64] == UINT64_MAX) {
 			first = (first / 64 + 1) * 64;
 			continue;
 		}
-		if (pm->populated[first / 64] >> (first % 64) & 1) {
+		if (is_populated(pm, first)) {
 			first++;
 			continue;
 		}
-		for (stop = first; stop < end && !(pm->populated[stop / 64] >> (stop % 64) & 1); stop++)
+		for (stop = first; stop < end && !is_populated(pm, stop); stop++)
 			;
 		ret = populate(pm, first, stop);
 		pm->host_full = ret == -ENOSPC;
@@ -455,6 +447,22 @@ int cdx_pmem_prepare(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
 			pm->populated[first / 64] |= UINT64_C(1) << (first % 64);
 	}
 	return 0;
+}
+
+int cdx_pmem_prepare(struct cdx_pmem *pm, uint64_t offset, uint64_t length)
+{
+	uint64_t first, end;
+
+	/* Pages of the mapping, whose first the filesystem may start in the middle of. */
+	offset += skew_of(pm);
+	first = offset >> pm->page_shift;
+	/* Most stores are within one page, and to where there have been others. */
+	if (pm->populated && length && first == (offset + length - 1) >> pm->page_shift && is_populated(pm, first))
+		return 0;
+	if (!pm->writable || !pm->map || pm->kind == COWDAX_MAPPING_DEVDAX || length == 0)
+		return 0;
+	end = (offset + length + page_size(pm) - 1) >> pm->page_shift;
+	return pm->populated ? populate_rest(pm, first, end) : populate(pm, first, end);
 }
 
 /* ---- giving back ---- */

@@ -312,11 +312,10 @@ int cdx_record_decode(struct cdx_record *record, const struct cdx_super *super,
 
 static struct cdx_disk_run *encode_runs(struct cdx_disk_run *disk, const struct cdx_runs *runs)
 {
-	for (size_t i = 0; i < runs->n; i++, disk++) {
-		disk->start = put64(runs->run[i].start);
-		disk->count = put64(runs->run[i].count);
-	}
-	return disk;
+	static_assert(sizeof(*disk) == sizeof(*runs->run), "both are two words, start and count");
+	if (runs->n)
+		put64s(&disk->start, &runs->run->start, runs->n * 2);
+	return disk + runs->n;
 }
 
 size_t cdx_record_encode(const struct cdx_record *record, const struct cdx_amends *amends,
