@@ -239,6 +239,22 @@ void cdx_node_uncache(struct cdx_nodes *nodes, uint64_t address)
 	}
 }
 
+struct cdx_node *cdx_node_cached(struct cdx_nodes *nodes, uint64_t address)
+{
+	struct cdx_node **set = cache_set(nodes, address), *found = NULL;
+
+	for (int way = 0; way < CDX_CACHE_WAYS; way++) {
+		if (!set[way] || set[way]->address != address)
+			continue;
+		if (found || set[way]->pins) {
+			cdx_node_uncache(nodes, address);
+			return NULL;
+		}
+		found = set[way];
+	}
+	return found;
+}
+
 /* A dirty node has its place in the cache for as long as it has a home: it may be clean again there. */
 static void uncache_home(struct cdx_nodes *nodes, struct cdx_node *node)
 {

@@ -113,6 +113,8 @@ int cdx_node_take(struct cdx_nodes *nodes, struct cdx_node *node);
 int cdx_node_leave_home(struct cdx_nodes *nodes, struct cdx_node *node);
 /* The dirty @node is clean again where it was. */
 void cdx_node_stay(struct cdx_nodes *nodes, struct cdx_node *node);
+/* What is cached of @address, to be changed; NULL, and nothing is any more, where it is held or of two lives. */
+struct cdx_node *cdx_node_cached(struct cdx_nodes *nodes, uint64_t address);
 /* What is cached of @address is forgotten. */
 void cdx_node_uncache(struct cdx_nodes *nodes, uint64_t address);
 /* The child at @index of the dirty @node is dirty now. */

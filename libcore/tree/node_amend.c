@@ -88,18 +88,39 @@ static bool same(const struct cdx_disk_amend *a, const struct cdx_disk_amend *b)
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
+static bool is_of(const struct cdx_disk_amend *amend, uint64_t node, unsigned int index)
+{
+	return get64(amend->node) == node && get16(amend->index) == index;
+}
+
+/* The cached node says this now, or is read anew when it is asked for, which judges it, too. */
+static void update_cached(struct cdx_nodes *nodes, const struct cdx_disk_amend *amend)
+{
+	struct cdx_node *node = cdx_node_cached(nodes, get64(amend->node));
+
+	if (!node)
+		return;
+	if ((amend->level && !cdx_super_allocatable(nodes->super, get64(amend->value), 1)) || apply(node, amend))
+		cdx_node_uncache(nodes, get64(amend->node));
+}
+
 void cdx_amends_adopt(struct cdx_nodes *nodes, const struct cdx_amends *amends)
 {
 	struct cdx_amends *have = &nodes->amends;
-	unsigned int both = have->n < amends->n ? have->n : amends->n;
 
 	/* What is in one list and not in the other is met at its place in that one. */
-	for (unsigned int i = 0; i < have->n; i++)
-		if (i >= both || !same(&have->entry[i], &amends->entry[i]))
-			cdx_node_uncache(nodes, get64(have->entry[i].node));
+	for (unsigned int i = 0; i < have->n; i++) {
+		const struct cdx_disk_amend *old = &have->entry[i], *new = &amends->entry[i];
+
+		if (i < amends->n && is_of(old, get64(new->node), get16(new->index)))
+			continue;
+		cdx_node_uncache(nodes, get64(old->node));
+		if (i < amends->n)
+			cdx_node_uncache(nodes, get64(new->node));
+	}
 	for (unsigned int i = 0; i < amends->n; i++)
-		if (i >= both || !same(&have->entry[i], &amends->entry[i]))
-			cdx_node_uncache(nodes, get64(amends->entry[i].node));
+		if (i >= have->n || !same(&have->entry[i], &amends->entry[i]))
+			update_cached(nodes, &amends->entry[i]);
 	cdx_amends_copy(have, amends);
 	nodes->reamended = false;
 }
@@ -113,11 +134,6 @@ void cdx_amends_drop(struct cdx_nodes *nodes, uint64_t address)
 			amends->entry[i] = amends->entry[--amends->n];
 	nodes->reamended = true;
 	cdx_node_uncache(nodes, address);
-}
-
-static bool is_of(const struct cdx_disk_amend *amend, uint64_t node, unsigned int index)
-{
-	return get64(amend->node) == node && get16(amend->index) == index;
 }
 
 /* The amendment of that item, or where one more would be. */
