@@ -275,6 +275,116 @@ TEST("R8: two drafts of one transaction's number at one address and with one che
 	bare_free(&bare);
 }
 
+/* An inner node of extents with the children @child, @child + 1 and so on. */
+static struct cdx_ref make_inner(struct bare *bare, uint64_t child, unsigned int count)
+{
+	struct cdx_node *node;
+	struct cdx_ref ref;
+
+	CHECK_EQUAL(cdx_node_new(&bare->nodes, CDX_KIND_EXTENT, 1, &node), 0);
+	for (unsigned int i = 0; i < count; i++) {
+		struct {
+			le64 first;
+			struct cdx_disk_child child;
+		} item = {put64(i), {.address = put64(child + i)}};
+
+		cdx_node_insert(node, i, &item, sizeof(item));
+	}
+	ref = bare_write_node(bare, node);
+	ref.level = 1;
+	return ref;
+}
+
+/* What others have committed amends one item. */
+static void adopt(struct bare *bare, const struct cdx_ref *ref, unsigned int index, uint64_t value)
+{
+	struct cdx_amends amends = {
+		.n = 1,
+		.entry[0] = {
+			.node = put64(ref->address), .value = put64(value), .index = put16((uint16_t)index),
+			.kind = CDX_KIND_EXTENT, .level = 1,
+		},
+	};
+
+	cdx_amends_adopt(&bare->nodes, &amends);
+}
+
+/* The address of the second child, as whoever gets the node now sees it; 0 when it is refused. */
+static uint64_t second_child(struct bare *bare, const struct cdx_ref *ref)
+{
+	struct cdx_node *node;
+	uint64_t address;
+
+	if (cdx_node_get(&bare->nodes, ref->address, ref->crc, CDX_KIND_EXTENT, 1, &node))
+		return 0;
+	address = get64(cdx_node_child(node, 1)->address);
+	cdx_node_put(&bare->nodes, node);
+	return address;
+}
+
+TEST("a cached node takes on what amends it, is refused where it cannot, and is left as it is to who holds it")
+{
+	struct cdx_node *held;
+	struct cdx_ref ref;
+	struct bare bare;
+
+	bare_make(&bare, 16 << 20, 4096, 1024);
+	ref = make_inner(&bare, 100, 3);
+	CHECK_EQUAL(second_child(&bare, &ref), 101);
+	adopt(&bare, &ref, 1, 200);
+	CHECK_EQUAL(second_child(&bare, &ref), 200);
+	adopt(&bare, &ref, 1, 201);
+	CHECK_EQUAL(second_child(&bare, &ref), 201);
+	/* Of another item: the first is again what lies on the media. */
+	adopt(&bare, &ref, 2, 300);
+	CHECK_EQUAL(second_child(&bare, &ref), 101);
+	/* Where nothing can be, and of an item that there is not. */
+	adopt(&bare, &ref, 1, 200);
+	CHECK_EQUAL(second_child(&bare, &ref), 200);
+	adopt(&bare, &ref, 1, 1);
+	CHECK_EQUAL(second_child(&bare, &ref), 0);
+	adopt(&bare, &ref, 1, 200);
+	CHECK_EQUAL(second_child(&bare, &ref), 200);
+	cdx_amends_adopt(&bare.nodes, &(struct cdx_amends){0});
+	CHECK_EQUAL(second_child(&bare, &ref), 101);
+	adopt(&bare, &ref, 3, 200);
+	CHECK_EQUAL(second_child(&bare, &ref), 0);
+	adopt(&bare, &ref, 1, 200);
+	CHECK_EQUAL(cdx_node_get(&bare.nodes, ref.address, ref.crc, CDX_KIND_EXTENT, 1, &held), 0);
+	adopt(&bare, &ref, 1, 202);
+	CHECK_EQUAL(get64(cdx_node_child(held, 1)->address), 200);
+	CHECK_EQUAL(second_child(&bare, &ref), 202);
+	cdx_node_put(&bare.nodes, held);
+	bare_free(&bare);
+}
+
+TEST("R8: of two lives of one address that are cached, the one that is alive is amended")
+{
+	struct cdx_ref first, second;
+	struct bare bare;
+
+	bare_make(&bare, 16 << 20, 4096, 1024);
+	first = make_inner(&bare, 100, 3);
+	/* Another handle has written there since. */
+	second = first;
+	on_media(&bare, &second)->birth.raw ^= put64(1).raw;
+	bare.nodes.newest++;
+	seal(&bare, &second);
+	CHECK_EQUAL(second_child(&bare, &first), 101);
+	CHECK_EQUAL(second_child(&bare, &second), 101);
+	adopt(&bare, &second, 1, 200);
+	CHECK_EQUAL(second_child(&bare, &second), 200);
+	/* Whichever came first into the cache. */
+	on_media(&bare, &second)->birth.raw ^= put64(1).raw;
+	seal(&bare, &first);
+	CHECK_EQUAL(second_child(&bare, &first), 200);
+	on_media(&bare, &second)->birth.raw ^= put64(1).raw;
+	seal(&bare, &second);
+	adopt(&bare, &second, 1, 300);
+	CHECK_EQUAL(second_child(&bare, &second), 300);
+	bare_free(&bare);
+}
+
 TEST("R8: a node in use is a copy: what others store later does not change it")
 {
 	struct cdx_node *node;
