@@ -51,15 +51,13 @@ void bench_clone(void)
 {
 	static const struct line kept = {"whole-file clone, 10^6 extents", "1 extent", AT_MOST, 1.2};
 	static const struct line removed = {"  after as many have been removed", "1 extent", AT_MOST, 1.2};
-	struct cowdax_error error = {0};
 	struct image image = {0};
-	bool blocked;
 
 	image_make(&image, "clone", 6 * GIB, true);
 	image_fragmented_file(&image, "/big", 1000000, SHUFFLED);
 	image_fragmented_file(&image, "/small", 1, SHUFFLED);
 	/* What making the files has left in limbo is not the clones'. */
-	must(cdx_txn_drain_all(&image.fs->txn, &blocked, &error), &error);
+	image_drain(&image);
 	compare(&image, &kept, true);
 	compare(&image, &removed, false);
 	image_remove(&image);

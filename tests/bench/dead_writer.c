@@ -165,15 +165,6 @@ static uint64_t count_staged(struct cowdax *fs)
 	return runs;
 }
 
-/* Until nothing of it is left, not even in limbo: every turn begins with the same free space. */
-static void settle(struct scene *scene)
-{
-	struct cowdax_error error = {0};
-	bool blocked;
-
-	must(cdx_txn_drain_all(&scene->image.fs->txn, &blocked, &error), &error);
-}
-
 static void take_turn(struct scene *scene)
 {
 	pid_t writer = start_victim(stage, scene->image.path);
@@ -192,7 +183,8 @@ static void take_turn(struct scene *scene)
 		longest = taken > longest ? taken : longest;
 	}
 	series_add(&scene->following, longest);
-	settle(scene);
+	/* Every turn begins with the same free space. */
+	image_drain(&scene->image);
 }
 
 static void report(struct scene *scene, const char *what)
@@ -243,7 +235,7 @@ static void run(const char *what, bool pieces)
 		cut_free_space(&scene.image);
 	scene.inode = image_create(&scene.image, "/small");
 	image_write(&scene.image, scene.inode, pattern, BLOCK, 15 * BLOCK);
-	settle(&scene);
+	image_drain(&scene.image);
 	for (int turn = 0; turn < repeat(20, 5); turn++)
 		take_turn(&scene);
 	report(&scene, what);

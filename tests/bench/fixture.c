@@ -94,6 +94,14 @@ uint64_t image_clone(struct image *image, const char *from, const char *to)
 	return inode;
 }
 
+void image_drain(struct image *image)
+{
+	struct cowdax_error error = {0};
+	bool blocked;
+
+	must(cdx_txn_drain_all(&image->fs->txn, &blocked, &error), &error);
+}
+
 void image_write(struct image *image, uint64_t inode, const void *bytes, size_t length, uint64_t offset)
 {
 	struct cowdax_error error;

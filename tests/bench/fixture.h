@@ -26,6 +26,8 @@ void image_remove(struct image *image);
 /* The library's calls; what fails ends the bench. */
 uint64_t image_create(struct image *image, const char *path);
 uint64_t image_clone(struct image *image, const char *from, const char *to);
+/* What was removed is given back, all of it: whoever comes next does not pay for it. */
+void image_drain(struct image *image);
 void image_write(struct image *image, uint64_t inode, const void *bytes, size_t length, uint64_t offset);
 void image_begin(struct image *image);
 void image_commit(struct image *image);

@@ -60,13 +60,11 @@ static uint64_t count_free_runs(struct image *image)
 /* Until nothing more comes of it. */
 static uint64_t drain(struct image *image)
 {
-	struct cowdax_error error = {0};
 	uint64_t before, runs = 0;
-	bool blocked;
 
 	do {
 		before = runs;
-		must(cdx_txn_drain_all(&image->fs->txn, &blocked, &error), &error);
+		image_drain(image);
 		runs = count_free_runs(image);
 	} while (runs > before);
 	return runs;

@@ -37,8 +37,10 @@ static uint64_t next_clone(struct subject *subject, int batch)
 {
 	struct cowdax_error error = {0};
 
-	if (batch)
+	if (batch) {
 		must(cowdax_remove(subject->image.fs, "/clone", false, &error), &error);
+		image_drain(&subject->image);
+	}
 	return image_clone(&subject->image, "/original", "/clone");
 }
 
