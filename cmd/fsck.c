@@ -52,10 +52,10 @@ static const struct cli_option options[] = {
 	{ .name = "dry-run", .letter = 'n', .field = FIELD(check_only),
 	  .help = "Only check: map the image read-only" },
 	{ .letter = 'p', .field = FIELD(safe_repairs),
-	  .help = "Make safe repairs (not supported yet: they are left)" },
+	  .help = "Give back what clones keep for nothing, if clean (no repairs yet: problems are left)" },
 	{ .letter = 'a', .alias = true, .field = FIELD(safe_repairs) },
 	{ .letter = 'y', .field = FIELD(all_repairs),
-	  .help = "Make all repairs (not supported yet: they are left)" },
+	  .help = "The same: no repairs yet" },
 	{ .letter = 'f', .kind = CLI_IGNORED, .help = "Check even if clean, as is always done" },
 	{ .letter = 'C', .value = "FD", .set = set_progress,
 	  .help = "Write progress to this descriptor; 0: as a bar" },
@@ -96,7 +96,7 @@ static void print_progress(void *arg, int pass, uint64_t current, uint64_t maxim
 	fsck_progress_update(arg, pass, current, maximum);
 }
 
-/* Nothing is being changed, so there is nothing to wind up. */
+/* What is being changed is so by transactions: there is nothing to wind up. */
 static void cancel(int signal_number)
 {
 	static const char message[] = "fsck.cowdax: cancelled\n";
@@ -105,6 +105,20 @@ static void cancel(int signal_number)
 	if (write(STDERR_FILENO, message, sizeof(message) - 1) < 0)
 		_exit(CANCELLED | OPERATIONAL_ERROR);
 	_exit(CANCELLED);
+}
+
+/* What clones keep for nothing is no problem, but safe to give back. */
+static int give_back(struct cli *cli)
+{
+	const struct cowdax_open_options how = {.fs_offset = cli->open.fs_offset};
+	struct cowdax *fs;
+	int ret = cowdax_open(cli->image, &how, &fs, &cli->error);
+
+	if (ret)
+		return ret;
+	ret = cowdax_unhide(fs, &cli->error);
+	cowdax_close(fs);
+	return ret;
 }
 
 static int finish(struct cli *cli, const struct arguments *args,
@@ -140,6 +154,11 @@ static int run(struct cli *cli)
 	signal(SIGINT, cancel);
 	signal(SIGTERM, cancel);
 	ret = cowdax_check(cli->image, &check_options, &summary, &cli->error);
+	if (!ret && summary.clean && summary.hidden_blocks && (args->safe_repairs || args->all_repairs)) {
+		ret = give_back(cli);
+		if (!ret)
+			ret = cowdax_check(cli->image, &check_options, &summary, &cli->error);
+	}
 	fsck_progress_wipe(&args->progress);
 	fsck_progress_release(&args->progress);
 	return ret ? ret : finish(cli, args, &summary);
@@ -149,8 +168,8 @@ const struct cli_verb fsck_verb = {
 	.name = "fsck",
 	.program = "fsck.cowdax",
 	.operands = "IMAGE",
-	.summary = "Check IMAGE, all of it, without changing it.  Exit status as fsck(8): 0 clean, "
-		   "4 problems left, 8 could not check, 16 wrong usage, 32 cancelled.",
+	.summary = "Check IMAGE, all of it.  Exit status as fsck(8): 0 clean, 4 problems left, "
+		   "8 could not check, 16 wrong usage, 32 cancelled.",
 	.flags = CLI_OWN_OPEN | CLI_OWN_DRY_RUN,
 	.usage_status = USAGE_ERROR,
 	.failure_status = OPERATIONAL_ERROR,

@@ -357,6 +357,13 @@ typedef void cowdax_trim_fn(void *arg, uint64_t address, uint64_t length);
 int cowdax_trim(struct cowdax *fs, bool zero, cowdax_trim_fn *fn, void *arg, struct cowdax_trimmed *trimmed,
 		struct cowdax_error *error);
 
+/**
+ * Give back what no file has any more and clones' nodes keep all the same (cowdax_info_hidden()
+ * counts it), where there is space to do so in.  It is free once nobody can see it.  Takes
+ * transactions of its own, so not inside an explicit one; what is done when it fails stays done.
+ */
+int cowdax_unhide(struct cowdax *fs, struct cowdax_error *error);
+
 /* ---- making and checking an image --------------------------------------- */
 
 struct cowdax_mkfs_options {

@@ -83,6 +83,19 @@ int cdx_image_writable(const struct cowdax *fs, struct cowdax_error *error)
 	return cdx_image_usable(fs, error);
 }
 
+int cdx_image_transactable(const struct cowdax *fs, struct cowdax_error *error)
+{
+	int ret = cdx_image_usable(fs, error);
+
+	if (ret)
+		return ret;
+	if (fs->explicit_txn)
+		return cdx_error(error, -EINVAL, "%s: a transaction is open", fs->path);
+	if (fs->flags & COWDAX_RDONLY)
+		return cdx_error(error, -EROFS, "%s: the image is open for reading only", fs->path);
+	return 0;
+}
+
 static int open_image(struct cowdax *fs, const struct cowdax_open_options *options,
 		      struct cowdax_error *error)
 {

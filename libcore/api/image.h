@@ -41,6 +41,8 @@ int cdx_image_leave(const struct cowdax *fs, int code, const char *what, struct 
 int cdx_image_usable(const struct cowdax *fs, struct cowdax_error *error);
 /* The same, and -EROFS where nothing can be changed, nor is in a dry run. */
 int cdx_image_writable(const struct cowdax *fs, struct cowdax_error *error);
+/* For what takes transactions of its own: usable, none is open (-EINVAL), and not opened for reading only (-EROFS). */
+int cdx_image_transactable(const struct cowdax *fs, struct cowdax_error *error);
 
 /*
  * Run @op in a transaction: the open one, or one of its own that is committed
@@ -70,6 +72,12 @@ int cdx_image_look(struct cowdax *fs, cdx_image_op *op, void *args, const char *
 		   struct cowdax_error *error);
 /* Make room after ENOSPC, as much as there is to make: try again.  -ENOSPC in a dry run. */
 int cdx_image_make_room(struct cowdax *fs, struct cowdax_error *error);
+
+/*
+ * Take over what bases keep that nobody else has; with @all, what several have as well.  In
+ * transactions of its own: what is done when it fails stays done.
+ */
+int cdx_image_unhide(struct cowdax *fs, bool all, struct cowdax_error *error);
 
 /*
  * After a removal was committed: take apart what it left as orphans.  -EUCLEAN, @what

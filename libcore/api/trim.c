@@ -202,72 +202,20 @@ static int trim_all(struct cowdax *fs, struct trim *trim, struct cowdax_error *e
 	return ret;
 }
 
-/* ---- what only bases have ------------------------------------------------------------------ */
-
-struct unhide {
-	uint64_t inode, block;		/* all before are done */
-	bool all;			/* whatever borrows counts: what several share may hide as well */
-	bool found;
-};
-
-/* The next node that borrows from what nobody else has takes that over (FORMAT 6.4). */
-static int unhide_op(struct cowdax *fs, void *args, struct cowdax_error *error)
-{
-	struct unhide *unhide = args;
-	struct cdx_txn *txn = &fs->txn;
-	struct cdx_inode inode;
-	int ret;
-
-	(void)error;
-	unhide->found = false;
-	while ((ret = cdx_inode_next_tree(txn, &unhide->inode)) > 0) {
-		ret = cdx_inode_load(txn, unhide->inode, &inode);
-		if (!ret)
-			ret = cdx_extents_find_hiding(txn, &inode.extents, unhide->all, &unhide->block);
-		if (ret < 0)
-			return ret;
-		if (ret)
-			break;
-		unhide->inode++;
-		unhide->block = 0;
-	}
-	if (ret <= 0)
-		return ret;
-	unhide->found = true;
-	ret = cdx_extents_settle(txn, &inode.extents, unhide->block);
-	return ret ? ret : cdx_inode_store(txn, &inode);
-}
-
-/*
- * What files have lost and a base keeps comes free before anything is given back; where
- * there is no space to do so in, only overwriting has to say so.
- */
-static int unhide_all(struct cowdax *fs, bool zero, struct cowdax_error *error)
-{
-	struct unhide unhide = {.all = zero};
-	int ret;
-
-	do {
-		ret = cdx_image_change(fs, unhide_op, &unhide, NULL, fs->path, error);
-	} while (!ret && unhide.found);
-	return ret == -ENOSPC && !zero ? 0 : ret;
-}
-
 static int trim(struct cowdax *fs, bool zero, cowdax_trim_fn *fn, void *arg, struct cowdax_trimmed *trimmed,
 		struct cowdax_error *error)
 {
 	struct cowdax_trimmed done = {0};
-	int ret = cdx_image_usable(fs, error);
+	int ret = cdx_image_transactable(fs, error);
 
 	if (ret)
 		return ret;
-	if (fs->explicit_txn)
-		return cdx_error(error, -EINVAL, "%s: a transaction is open", fs->path);
-	if (fs->flags & COWDAX_RDONLY)
-		return cdx_error(error, -EROFS, "%s: the image is open for reading only", fs->path);
 	if (!zero && fs->device.device_dax)
 		return cannot_give_back(fs, error);
-	ret = unhide_all(fs, zero, error);
+	/* Where there is no space to do so in, only overwriting has to say so. */
+	ret = cdx_image_unhide(fs, zero, error);
+	if (ret == -ENOSPC && !zero)
+		ret = 0;
 	for (int pass = 0; pass < (zero && !fs->device.pm.discard ? PASSES : 1) && !ret; pass++) {
 		struct trim trim = {.zero = zero, .fn = pass ? NULL : fn, .fn_arg = arg};
 

@@ -59,6 +59,31 @@ make_damaged_image() {
     done
 }
 
+@test "-p, -a and -y give back what clones keep for nothing; -n, and no mode, leave it" {
+    for mode in -p -a -y; do
+        make_image 64M
+        for i in {0..9}; do
+            echo "write /a --offset $((i * 8192)) --pattern 1 --length 4096"
+        done | cowdax-batch image
+        cowdax-reflink image /a /b
+        cowdax-write image /b --pattern=2 --length=4096
+        cowdax-rm image /a
+        cp image before
+        fsck.cowdax -n image
+        fsck.cowdax image
+        cmp image before
+        [ "$(cowdax-info --json --hidden image | jq .hidden_blocks)" = 1 ]
+        fsck.cowdax $mode --json image >out
+        jq -es '.[-1] | .clean and .hidden_blocks == 0 and .problems == 0 and .fixed == 0' out
+        [ "$(cowdax-info --json --hidden image | jq .hidden_blocks)" = 0 ]
+        [ "$(cowdax-read image /b | tr -d '\0\1' | wc -c)" = 4096 ]
+        # Nothing is left to do: not a store.
+        cp image before
+        fsck.cowdax $mode image
+        cmp image before
+    done
+}
+
 @test "checking changes nothing, not even of a damaged image" {
     make_damaged_image
     cp image before

@@ -422,6 +422,11 @@ static int trim_zero(struct cowdax *fs)
 	return cowdax_trim(fs, true, NULL, NULL, &trimmed, &operation_error);
 }
 
+static int unhide(struct cowdax *fs)
+{
+	return cowdax_unhide(fs, &operation_error);
+}
+
 /* ---- mkfs ---------------------------------------------------------------------------------------- */
 
 static int make_again(struct cowdax_error *error)
@@ -495,6 +500,7 @@ const struct operation operations[] = {
 	{"abort", .run = abort_batch},
 	{"drain", .run = drain, .chained = true},
 	{"trim-zero", .run = trim_zero},
+	{"unhide", .run = unhide},
 	{"mkfs-again", .remake = make_again},
 	{"mkfs-anew", .remake = make_anew},
 	{"mkfs-smaller", .remake = make_smaller},

@@ -645,6 +645,15 @@ static int trim_inside(struct cowdax *fs, struct cowdax_error *error)
 	return ret;
 }
 
+static int unhide_inside(struct cowdax *fs, struct cowdax_error *error)
+{
+	int ret = cowdax_begin(fs, NULL);
+
+	ret = ret ? 0 : cowdax_unhide(fs, error);
+	cowdax_abort(fs);
+	return ret;
+}
+
 /* ---- images ---------------------------------------------------------------------- */
 
 static int no_geometry(void *arg, const struct cowdax_info *facts)
@@ -848,6 +857,7 @@ static const struct function functions[] = {
 	{.name = "cowdax_fallocate", .right = fallocate_it, .changes = true, .subject = {"ino:"},
 	 .wrong = {fallocate_nothing, fallocate_too_much, fallocate_beyond, fallocate_nobody}},
 	{.name = "cowdax_map", .right = map, .subject = {"ino:"}, .wrong = {map_refused, map_directory}},
+	{.name = "cowdax_unhide", .right = cowdax_unhide, .changes = true, .wrong = {unhide_inside}},
 	{.name = "cowdax_trim", .right = trim, .changes = true, .wrong = {trim_inside}},
 	{.name = "cowdax_mkfs", .right = mkfs_right, .no_handle = true,
 	 .wrong = {mkfs_in_blocks, mkfs_small, mkfs_large, mkfs_nodes, mkfs_label, mkfs_given_up,

@@ -389,6 +389,51 @@ TEST("trimming takes over what only bases have, so that nothing is hidden from i
 	}
 }
 
+TEST("what is hidden is given back when that is asked for, from bases of one or of several, and nothing else happens")
+{
+	uint64_t original, clone, other, free, transaction;
+	struct cowdax *fs = make_pair(512, ISLANDS, &original, &clone), *reader;
+	struct cowdax_error error;
+
+	/* What hides nothing goes on borrowing. */
+	rig_write(fs, clone, 0, BLOCK, 'b');
+	transaction = cowdax_transaction(fs);
+	CHECK_EQUAL(cowdax_unhide(fs, &error), 0);
+	CHECK_EQUAL(cowdax_transaction(fs), transaction);
+	CHECK_EQUAL(look(fs).borrowing_nodes, 3);
+	rig_remove(fs, "/original");
+	drain(fs);
+	CHECK_EQUAL(look(fs).hidden_blocks, 1);
+	free = rig_free_blocks(fs);
+	CHECK_EQUAL(cowdax_unhide(fs, &error), 0);
+	CHECK_EQUAL(look(fs).hidden_blocks, 0);
+	CHECK(rig_free_blocks(fs) > free);
+	/* Of several: both have replaced what the third had. */
+	other = clone_to(fs, "/clone", "/other");
+	clone_to(fs, "/clone", "/third");
+	for (uint64_t i = 0; i < 5; i++) {
+		rig_write(fs, clone, 2 * i * BLOCK, BLOCK, 'c');
+		rig_write(fs, other, 2 * i * BLOCK, BLOCK, 'd');
+	}
+	rig_remove(fs, "/third");
+	drain(fs);
+	CHECK_EQUAL(look(fs).hidden_blocks, 5);
+	reader = rig_open(fs->path, COWDAX_RDONLY);
+	CHECK_EQUAL(cowdax_unhide(reader, &error), -EROFS);
+	cowdax_close(reader);
+	CHECK_EQUAL(cowdax_begin(fs, &error), 0);
+	CHECK_EQUAL(cowdax_unhide(fs, &error), -EINVAL);
+	cowdax_abort(fs);
+	CHECK_EQUAL(look(fs).hidden_blocks, 5);
+	CHECK_EQUAL(cowdax_unhide(fs, &error), 0);
+	CHECK_EQUAL(look(fs).hidden_blocks, 0);
+	for (uint64_t i = 0; i < ISLANDS; i++) {
+		rig_expect(fs, clone, 2 * i * BLOCK, BLOCK, i < 5 ? 'c' : 'a');
+		rig_expect(fs, other, 2 * i * BLOCK, BLOCK, i < 5 ? 'd' : 'a');
+	}
+	cowdax_close(fs);
+}
+
 TEST("overwriting reaches what only bases have that several clones share")
 {
 	uint64_t original, clone, other;
