@@ -13,7 +13,7 @@
 #include "verbs.h"
 
 /* Exit bits of fsck(8) that are used here. */
-enum { UNCORRECTED = 4, OPERATIONAL_ERROR = 8, USAGE_ERROR = 16, CANCELLED = 32 };
+enum { CORRECTED = 1, UNCORRECTED = 4, OPERATIONAL_ERROR = 8, USAGE_ERROR = 16, CANCELLED = 32 };
 
 struct arguments {
 	bool check_only, safe_repairs, all_repairs;
@@ -52,10 +52,10 @@ static const struct cli_option options[] = {
 	{ .name = "dry-run", .letter = 'n', .field = FIELD(check_only),
 	  .help = "Only check: map the image read-only" },
 	{ .letter = 'p', .field = FIELD(safe_repairs),
-	  .help = "Give back what clones keep for nothing, if clean (no repairs yet: problems are left)" },
+	  .help = "Mend what nothing is lost by, and give back what clones keep for nothing" },
 	{ .letter = 'a', .alias = true, .field = FIELD(safe_repairs) },
 	{ .letter = 'y', .field = FIELD(all_repairs),
-	  .help = "The same: no repairs yet" },
+	  .help = "Mend all that can be mended" },
 	{ .letter = 'f', .kind = CLI_IGNORED, .help = "Check even if clean, as is always done" },
 	{ .letter = 'C', .value = "FD", .set = set_progress,
 	  .help = "Write progress to this descriptor; 0: as a bar" },
@@ -124,14 +124,38 @@ static int give_back(struct cli *cli)
 static int finish(struct cli *cli, const struct arguments *args,
 		  const struct cowdax_check_summary *summary)
 {
+	int status = summary->fixed ? CORRECTED : EXIT_SUCCESS;
+
 	if (cli->json || !cli->quiet)
 		fsck_report_summary(cli->image, summary, cli->json);
 	if (summary->clean)
-		return EXIT_SUCCESS;
+		return status;
 	if (args->safe_repairs || args->all_repairs)
-		streams_message(cli->prefix, "repairing is not supported yet: problems are left "
-					 "uncorrected");
-	return UNCORRECTED;
+		streams_message(cli->prefix, "problems are left uncorrected");
+	return status | UNCORRECTED;
+}
+
+/* Checked, and mended as far as was asked for. */
+static int check_or_repair(struct cli *cli, const struct cowdax_check_options *checking,
+			   struct cowdax_check_summary *summary)
+{
+	const struct arguments *args = cli->arguments;
+	const struct cowdax_repair_options how = {.check = *checking, .choose = args->all_repairs};
+	uint64_t fixed;
+	int ret;
+
+	if (!args->safe_repairs && !args->all_repairs)
+		return cowdax_check(cli->image, checking, summary, &cli->error);
+	ret = cowdax_repair(cli->image, &how, summary, &cli->error);
+	if (ret || !summary->clean || !summary->hidden_blocks)
+		return ret;
+	fixed = summary->fixed;
+	ret = give_back(cli);
+	if (!ret)
+		ret = cowdax_check(cli->image, checking, summary, &cli->error);
+	summary->fixed = fixed;
+	summary->problems += fixed;
+	return ret;
 }
 
 static int run(struct cli *cli)
@@ -153,12 +177,7 @@ static int run(struct cli *cli)
 		return cli_fail_errno(cli, ret, "the progress");
 	signal(SIGINT, cancel);
 	signal(SIGTERM, cancel);
-	ret = cowdax_check(cli->image, &check_options, &summary, &cli->error);
-	if (!ret && summary.clean && summary.hidden_blocks && (args->safe_repairs || args->all_repairs)) {
-		ret = give_back(cli);
-		if (!ret)
-			ret = cowdax_check(cli->image, &check_options, &summary, &cli->error);
-	}
+	ret = check_or_repair(cli, &check_options, &summary);
 	fsck_progress_wipe(&args->progress);
 	fsck_progress_release(&args->progress);
 	return ret ? ret : finish(cli, args, &summary);
@@ -168,8 +187,9 @@ const struct cli_verb fsck_verb = {
 	.name = "fsck",
 	.program = "fsck.cowdax",
 	.operands = "IMAGE",
-	.summary = "Check IMAGE, all of it.  Exit status as fsck(8): 0 clean, 4 problems left, "
-		   "8 could not check, 16 wrong usage, 32 cancelled.",
+	.summary = "Check IMAGE, all of it, and with -p or -y mend it.  Exit status as fsck(8): 0 "
+		   "clean, 1 all problems fixed, 4 problems left, 8 could not check or mend, 16 "
+		   "wrong usage, 32 cancelled.",
 	.flags = CLI_OWN_OPEN | CLI_OWN_DRY_RUN,
 	.usage_status = USAGE_ERROR,
 	.failure_status = OPERATIONAL_ERROR,

@@ -423,6 +423,7 @@ struct cowdax_problem {
 	uint64_t block;			/* first block concerned */
 	uint64_t count;			/* blocks concerned */
 	uint64_t found, expected;
+	bool fixed;			/* by a repair: it is not there any more */
 };
 typedef void cowdax_problem_fn(void *arg, const struct cowdax_problem *problem);
 /** Passes are 1..5; called now and then, current <= maximum. */
@@ -445,6 +446,7 @@ struct cowdax_check_options {
 struct cowdax_check_summary {
 	bool clean;
 	uint64_t transaction, blocks, inodes, extents, shared_extents, nodes, problems;
+	uint64_t fixed;			/* of the problems: they are not there any more */
 	uint64_t removed_inodes;	/* of the inodes: no name leads to them, they are yet to be taken apart */
 	uint64_t borrowing_nodes;	/* of the nodes: copies that have not counted all that they share yet */
 	uint64_t hidden_blocks;		/* of data that no file has any more, kept by what such copies borrow from */
@@ -454,6 +456,18 @@ struct cowdax_check_summary {
  *  when it could not run (not an image, no such file, out of memory). */
 int cowdax_check(const char *path, const struct cowdax_check_options *options,
 		 struct cowdax_check_summary *summary, struct cowdax_error *error);
+struct cowdax_repair_options {
+	struct cowdax_check_options check;	/* its problem() is told of each once, with what has become of it */
+	bool choose;			/* also where of two that are whole one is given up */
+};
+/**
+ * Check, mend what can be mended (the manual of fsck.cowdax says what), and check again: what
+ * is not found any more is fixed.  Of superblocks and commit slots only, as yet.  A stop at any
+ * store leaves an image that can be repaired as before.  -EBUSY when there is something to mend
+ * and anybody has the image open; nothing is stored where there is nothing.
+ */
+int cowdax_repair(const char *path, const struct cowdax_repair_options *options,
+		  struct cowdax_check_summary *summary, struct cowdax_error *error);
 /** The table of problem codes: the @index-th code and message, NULL past the end. */
 const char *cowdax_problem_code(size_t index, const char **message);
 

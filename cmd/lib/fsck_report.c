@@ -33,7 +33,7 @@ static void problem_json(const struct cowdax_problem *problem)
 	json_number_or_null(&json, "count", problem->count);
 	json_number_or_null(&json, "found", problem->found);
 	json_number_or_null(&json, "expected", problem->expected);
-	json_string(&json, "action", "none");
+	json_string(&json, "action", problem->fixed ? "fixed" : "none");
 	json_end(&json);
 }
 
@@ -56,7 +56,7 @@ static void problem_text(const char *image, const struct cowdax_problem *problem
 	print_fact("count", problem->count);
 	print_fact("found", problem->found);
 	print_fact("expected", problem->expected);
-	putchar('\n');
+	puts(problem->fixed ? ": fixed" : "");
 }
 
 void fsck_report_problem(const char *image, const struct cowdax_problem *problem, bool json)
@@ -82,7 +82,7 @@ static void summary_json(const char *image, const struct cowdax_check_summary *s
 	json_number(&json, "hidden_blocks", summary->hidden_blocks);
 	json_number(&json, "nodes", summary->nodes);
 	json_number(&json, "problems", summary->problems);
-	json_number(&json, "fixed", 0);
+	json_number(&json, "fixed", summary->fixed);
 	json_end(&json);
 }
 
@@ -90,7 +90,7 @@ static void summary_text(const char *image, const struct cowdax_check_summary *s
 {
 	if (summary->problems) {
 		quote_print(stdout, image);
-		printf(": %" PRIu64 " problems, none of them fixed\n", summary->problems);
+		printf(": %" PRIu64 " problems, %" PRIu64 " of them fixed\n", summary->problems, summary->fixed);
 	}
 	quote_print(stdout, image);
 	printf(": %s: transaction %" PRIu64 ", %" PRIu64 " blocks, %" PRIu64 " inodes, %" PRIu64

@@ -3,8 +3,8 @@
 #include "check/problem.h"
 
 const struct cdx_problem_info cdx_problem_table[CDX_P_COUNT] = {
-#define P(id, code, severity, pass, message, damage) \
-	[CDX_P_##id] = {code, message, COWDAX_##severity, pass},
+#define P(id, code, severity, pass, repair, message, damage) \
+	[CDX_P_##id] = {code, message, COWDAX_##severity, pass, CDX_##repair},
 #include "check/problem_list.h"
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Problems by number, and what is told of one.  A repair will hang on the same table. */
+/* Problems by number, and what is told of one. */
 #ifndef CDX_CHECK_PROBLEM_H
 #define CDX_CHECK_PROBLEM_H
 
@@ -10,15 +10,18 @@
 #include "cowdax.h"
 
 enum cdx_problem {
-#define P(id, code, severity, pass, message, damage) CDX_P_##id,
+#define P(id, code, severity, pass, repair, message, damage) CDX_P_##id,
 #include "check/problem_list.h"
 	CDX_P_COUNT
 };
+
+enum cdx_mending { CDX_LEFT, CDX_SAFE, CDX_CHOICE };
 
 struct cdx_problem_info {
 	const char *code, *message;
 	enum cowdax_severity severity;
 	int pass;			/* 1 to 5; 0: any */
+	enum cdx_mending mending;
 };
 extern const struct cdx_problem_info cdx_problem_table[CDX_P_COUNT];
 

@@ -126,7 +126,7 @@ static bool wanted(const struct damage *damage, int argc, char **argv)
 
 /* The case that the list of problems names for each code. */
 static const struct { const char *code, *what; } promised[] = {
-#define P(id, code, severity, pass, message, damage) {code, damage},
+#define P(id, code, severity, pass, repair, message, damage) {code, damage},
 #include "check/problem_list.h"
 };
 

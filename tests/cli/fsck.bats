@@ -13,7 +13,8 @@ make_damaged_image() {
     done | cowdax-batch image --atomic
     may_be_damaged
     cp image good
-    for block in {1023..0}; do
+    # Of what lies between the regions at both ends.
+    for block in {1020..3}; do
         cp good image
         bytes 200 '\377' | splice image $((block * 4096 + 100))
         got=0
@@ -49,14 +50,93 @@ make_damaged_image() {
         and has("count") and has("found") and has("expected") and has("action")' <<<"$output"
 }
 
-@test "asked to repair, it says that problems are left, exit 4" {
+@test "asked to repair what it cannot, it says that problems are left, exit 4, and stores nothing" {
     make_damaged_image
+    cp image before
     for mode in -p -a -y; do
         got=0
         fsck.cowdax $mode image >out 2>err || got=$?
         [ $got = 4 ]
-        grep 'not supported yet: problems are left uncorrected' err
+        grep -Fx 'fsck.cowdax: problems are left uncorrected' err
+        cmp image before
     done
+}
+
+# What is lost of two copies: a superblock, its backup, a record's primary.
+lose() {
+    case $1 in
+    super) bytes 8 '\377' | splice image 64 ;;
+    backup) bytes 8 '\377' | splice image $((4 * 1048576 - 4096 + 64)) ;;
+    record) bytes 8 '\377' | splice image $((4096 + 4096 * $(json .transaction cowdax-info image) % 8192 + 4)) ;;
+    esac
+}
+
+@test "-p makes superblocks and records again from their copies, exit 1, and says so" {
+    for mode in -p -a -y; do
+        for what in super backup record; do
+            make_image 4M
+            bytes 10000 x | cowdax-write image /a
+            may_be_damaged
+            lose $what
+            cp image before
+            run -4 fsck.cowdax -n image
+            cmp image before
+            run -1 fsck.cowdax $mode image
+            [[ "${lines[0]}" == "image: "*": fixed" ]]
+            [[ "${lines[1]}" == 'image: 1 problems, 1 of them fixed' ]]
+            [[ "${lines[2]}" == 'image: clean: '* ]]
+            [ ${#lines[@]} = 3 ]
+            fsck.cowdax -n image
+            [ "$(cowdax-read image /a | md5sum)" = "$(bytes 10000 x | md5sum)" ]
+            cp image before
+            fsck.cowdax $mode image
+            cmp image before
+        done
+    done
+    lose super
+    run -1 fsck.cowdax -p --json image
+    jq -es '.[0].action == "fixed" and .[0].code == "super-primary" and .[1].fixed == 1 and .[1].problems == 1 and
+        .[1].clean and length == 2' <<<"$output"
+}
+
+@test "-y, not -p, gives up the one of two superblocks that is not believed; -b says which that is" {
+    local make='mkfs.cowdax -q -U 11111111-2222-3333-4444-555555555555'
+    export SOURCE_DATE_EPOCH=1000000000
+    may_be_damaged
+    for believed in one two; do
+        rm -f image other
+        $make -L one image 4M
+        $make -L two other 4M
+        tail -c 4096 other | splice image $((4 * 1048576 - 4096))
+        cp image before
+        run -4 fsck.cowdax -p image
+        cmp image before
+        if [ $believed = one ]; then
+            run -1 fsck.cowdax -y image
+        else
+            run -1 fsck.cowdax -y -b image
+        fi
+        fsck.cowdax -n image
+        fsck.cowdax -n -b image
+        [ "$(json .label cowdax-info image)" = "\"$believed\"" ]
+    done
+}
+
+@test "while anybody has the image open it mends nothing, exit 8" {
+    make_image 4M
+    may_be_damaged
+    start_batch
+    tell 'mkdir /a'
+    lose backup
+    cp image before
+    got=0
+    fsck.cowdax -p image >out 2>err || got=$?
+    [ $got = 8 ]
+    grep -q '^fsck.cowdax: image: .*in use' err || { cat err; false; }
+    cmp image before
+    end_batch
+    run -1 fsck.cowdax -p image
+    fsck.cowdax -n image
 }
 
 @test "-p, -a and -y give back what clones keep for nothing; -n, and no mode, leave it" {

@@ -789,6 +789,26 @@ static int check(struct cowdax *fs, struct cowdax_error *error)
 	return check_at(media_path(), 0, error);
 }
 
+static int repair_at(const char *path, struct cowdax_error *error)
+{
+	const struct cowdax_repair_options options = {.choose = true};
+	struct cowdax_check_summary summary;
+
+	return cowdax_repair(path, &options, &summary, error);
+}
+
+static int repair(struct cowdax *fs, struct cowdax_error *error)
+{
+	(void)fs;
+	return repair_at(media_path(), error);
+}
+
+static int repair_nowhere(struct cowdax *fs, struct cowdax_error *error)
+{
+	(void)fs;
+	return repair_at(NOWHERE, error);
+}
+
 static int check_nowhere(struct cowdax *fs, struct cowdax_error *error)
 {
 	(void)fs;
@@ -865,6 +885,7 @@ static const struct function functions[] = {
 	{.name = "cowdax_find", .right = find, .no_handle = true, .wrong = {find_refused, find_nowhere}},
 	{.name = "cowdax_check", .right = check, .no_handle = true,
 	 .wrong = {check_nowhere, check_nothing, check_aslant}},
+	{.name = "cowdax_repair", .right = repair, .no_handle = true, .wrong = {repair_nowhere}},
 };
 #define FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
 
