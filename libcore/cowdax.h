@@ -462,7 +462,7 @@ struct cowdax_repair_options {
 };
 /**
  * Check, mend what can be mended (the manual of fsck.cowdax says what), and check again: what
- * is not found any more is fixed.  Of superblocks and commit slots only, as yet.  A stop at any
+ * is not found any more is fixed.  Superblocks, commit slots, the space tree and all counts, as yet.  A stop at any
  * store leaves an image that can be repaired as before.  -EBUSY when there is something to mend
  * and anybody has the image open; nothing is stored where there is nothing.
  */

@@ -25,6 +25,7 @@
 
 #include "base/err.h"
 #include "check/amend.h"
+#include "check/check.h"
 #include "check/data.h"
 #include "check/dir.h"
 #include "check/extent.h"
@@ -107,8 +108,8 @@ static void release_all(struct checking *checking)
 	free(checking);
 }
 
-int cowdax_check(const char *path, const struct cowdax_check_options *options,
-		 struct cowdax_check_summary *summary, struct cowdax_error *error)
+int cdx_check_image(const char *path, const struct cowdax_check_options *options, cdx_checked_fn *checked,
+		    void *arg, struct cowdax_check_summary *summary, struct cowdax_error *error)
 {
 	static const struct cowdax_check_options defaults;
 	struct checking *checking = calloc(1, sizeof(*checking));
@@ -129,6 +130,8 @@ int cowdax_check(const char *path, const struct cowdax_check_options *options,
 		ret = cdx_check_media(ck, path, &go_on, error);
 	if (!ret && go_on)
 		ret = check_trees(checking);
+	if (!ret && go_on && checked)
+		ret = checked(arg, ck);
 	if (!ret) {
 		ck->summary.transaction = ck->transaction;
 		ck->summary.blocks = ck->super.blocks;
@@ -136,4 +139,10 @@ int cowdax_check(const char *path, const struct cowdax_check_options *options,
 	}
 	release_all(checking);
 	return cdx_error_end(error, ret, path);
+}
+
+int cowdax_check(const char *path, const struct cowdax_check_options *options,
+		 struct cowdax_check_summary *summary, struct cowdax_error *error)
+{
+	return cdx_check_image(path, options, NULL, NULL, summary, error);
 }

@@ -47,6 +47,11 @@ static void emit(struct cdx_check *ck, enum cdx_problem problem, const struct cd
 
 void cdx_report(struct cdx_check *ck, enum cdx_problem problem, const struct cdx_finding *finding)
 {
+	const struct cdx_problem_info *info = &cdx_problem_table[problem];
+
+	if (info->severity > COWDAX_NOTE &&
+	    (info->mending == CDX_LEFT || (info->mending == CDX_IN_SPACE && !ck->in_space)))
+		ck->beyond = true;
 	if (ck->held && ck->held_count < MAX_HELD) {
 		ck->held[ck->held_count++] = (struct cdx_held_finding){problem, *finding};
 		return;

@@ -31,6 +31,8 @@ struct cdx_check {
 	uint64_t transaction;
 	struct cowdax_check_summary summary;
 	struct cdx_trees *trees;
+	bool in_space;			/* what is reported now is of the space tree */
+	bool beyond;			/* there is damage that neither copies nor a recount mend */
 
 	/* A path to an inode, to be freed; NULL when there is none. */
 	char *(*path)(void *path_arg, uint64_t inode);

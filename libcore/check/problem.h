@@ -15,7 +15,7 @@ enum cdx_problem {
 	CDX_P_COUNT
 };
 
-enum cdx_mending { CDX_LEFT, CDX_SAFE, CDX_CHOICE };
+enum cdx_mending { CDX_LEFT, CDX_SAFE, CDX_CHOICE, CDX_IN_SPACE };
 
 struct cdx_problem_info {
 	const char *code, *message;

@@ -7,8 +7,8 @@
  *	P(id, code, severity, pass, repair, message, damage)
  *
  * first.  Codes are stable.  @pass is 0 for what any pass may find.  @repair is SAFE where
- * fsck.cowdax -p mends it, CHOICE where only -y does, since something is given up, and LEFT
- * where nothing does as yet.  @damage names the case of tests/check/damage that brings about just this problem.
+ * fsck.cowdax -p mends it, CHOICE where only -y does, since something is given up, IN_SPACE where
+ * -p does in the space tree, which is made anew, and LEFT where nothing does as yet.  @damage names the case of tests/check/damage that brings about just this problem.
  *
  * Notes are states that a crash at any store may leave and the next writer
  * puts right; they do not make an image unclean.  A warning is damage that
@@ -36,43 +36,43 @@ P(SLOT_MIRROR, "slot-mirror", NOTE, 1, SAFE,
   "the mirror of the newest commit record lags behind", "newest mirror void")
 P(SLOT_TORN, "slot-torn", NOTE, 1, SAFE,
   "a commit was cut short, the one before it counts", "older slot void")
-P(RESERVED_FIELD, "reserved-field", WARNING, 0, LEFT,
+P(RESERVED_FIELD, "reserved-field", WARNING, 0, IN_SPACE,
   "a reserved field is not zero", "reserved bytes of both superblocks")
 P(MEDIA_ERROR, "media-error", ERROR, 0, LEFT,
   "the media cannot be read", "trees cannot be read")
 
 /* Nodes of every kind, and reserved fields, in any pass. */
-P(REF_EMPTY, "ref-empty", ERROR, 0, LEFT,
+P(REF_EMPTY, "ref-empty", ERROR, 0, IN_SPACE,
   "a reference to no tree has a checksum or a level", "reference to no tree, of level 33")
-P(NODE_ADDRESS, "node-address", ERROR, 0, LEFT,
+P(NODE_ADDRESS, "node-address", ERROR, 0, IN_SPACE,
   "a pointer to a node leads outside", "staged tree in the head region")
-P(NODE_CHECKSUM, "node-checksum", ERROR, 0, LEFT,
+P(NODE_CHECKSUM, "node-checksum", ERROR, 0, IN_SPACE,
   "a node is damaged", "node without magic")
-P(NODE_STALE, "node-stale", ERROR, 0, LEFT,
+P(NODE_STALE, "node-stale", ERROR, 0, IN_SPACE,
   "a node is not the one that its parent names", "node of another crc")
-P(NODE_SELF, "node-self", ERROR, 0, LEFT,
+P(NODE_SELF, "node-self", ERROR, 0, IN_SPACE,
   "a node bears another address", "node of another address")
-P(NODE_BIRTH, "node-birth", ERROR, 0, LEFT,
+P(NODE_BIRTH, "node-birth", ERROR, 0, IN_SPACE,
   "a node is younger than what points to it, or than mkfs", "node from the future")
-P(NODE_KIND, "node-kind", ERROR, 0, LEFT,
+P(NODE_KIND, "node-kind", ERROR, 0, IN_SPACE,
   "a node is of another kind", "staging node for extents")
-P(NODE_LEVEL, "node-level", ERROR, 0, LEFT,
+P(NODE_LEVEL, "node-level", ERROR, 0, IN_SPACE,
   "a node is of another level", "leaf that says it is none")
-P(NODE_EMPTY, "node-empty", ERROR, 0, LEFT,
+P(NODE_EMPTY, "node-empty", ERROR, 0, IN_SPACE,
   "a node has no items", "node without items")
-P(NODE_ITEMS, "node-items", ERROR, 0, LEFT,
+P(NODE_ITEMS, "node-items", ERROR, 0, IN_SPACE,
   "a node's items do not fill it", "more items than bytes")
-P(NODE_ORDER, "node-order", ERROR, 0, LEFT,
+P(NODE_ORDER, "node-order", ERROR, 0, IN_SPACE,
   "a node's keys do not ascend", "keys out of order")
-P(NODE_BOUNDS, "node-bounds", ERROR, 0, LEFT,
+P(NODE_BOUNDS, "node-bounds", ERROR, 0, IN_SPACE,
   "a node's keys exceed its parent's bounds", "key beyond the next separator")
-P(NODE_SEPARATOR, "node-separator", ERROR, 0, LEFT,
+P(NODE_SEPARATOR, "node-separator", ERROR, 0, IN_SPACE,
   "a separator is not the first key below it", "separator below the first key")
-P(NODE_FLAGS, "node-flags", ERROR, 0, LEFT,
+P(NODE_FLAGS, "node-flags", ERROR, 0, IN_SPACE,
   "a node has flags that it cannot have", "leaf of an unknown flag")
 P(NODE_BASE, "node-base", ERROR, 0, LEFT,
   "a node borrows from one that nothing can be borrowed from", "base that has a base")
-P(NODE_SHARED, "node-shared", ERROR, 0, LEFT,
+P(NODE_SHARED, "node-shared", ERROR, 0, IN_SPACE,
   "a node that must not be shared has two parents", "limbo leaf with two parents")
 
 /* Amendments: what the record says of nodes in any pass. */
@@ -186,21 +186,21 @@ P(NEXT_NONCE, "next-nonce", ERROR, 4, LEFT,
   "the next staging nonce is past the last", "next nonce of 0")
 
 /* Pass 5: space. */
-P(SPACE_TILING, "space-tiling", ERROR, 5, LEFT,
+P(SPACE_TILING, "space-tiling", ERROR, 5, SAFE,
   "the space tree does not tile the image", "no space tree")
-P(SPACE_MERGE, "space-merge", WARNING, 5, LEFT,
+P(SPACE_MERGE, "space-merge", WARNING, 5, SAFE,
   "two runs of the space tree should be one", "run in two parts")
-P(SPACE_ADD, "space-add", ERROR, 5, LEFT,
+P(SPACE_ADD, "space-add", ERROR, 5, SAFE,
   "counts are added to where there is free space", "addition above a free run")
-P(SPACE_LARGEST, "space-largest", ERROR, 5, LEFT,
+P(SPACE_LARGEST, "space-largest", ERROR, 5, SAFE,
   "the largest free run below is wrong", "largest free run is wrong")
-P(FREE_GRAINS, "free-grains", ERROR, 5, LEFT,
+P(FREE_GRAINS, "free-grains", ERROR, 5, SAFE,
   "the count of free space is wrong", "a free grain too many on record")
-P(UNWRITTEN_COUNT, "unwritten-count", ERROR, 5, LEFT,
+P(UNWRITTEN_COUNT, "unwritten-count", ERROR, 5, SAFE,
   "the count of what is preallocated is wrong", "an unwritten block too many on record")
-P(REFCOUNT_LOW, "refcount-low", ERROR, 5, LEFT,
+P(REFCOUNT_LOW, "refcount-low", ERROR, 5, SAFE,
   "a reference count is below the pointers", "shared node of count 1")
-P(REFCOUNT_HIGH, "refcount-high", ERROR, 5, LEFT,
+P(REFCOUNT_HIGH, "refcount-high", ERROR, 5, SAFE,
   "a reference count is above the pointers", "node of two files with count 3")
 P(NODE_IN_DATA, "node-in-data", ERROR, 5, LEFT,
   "a node lies in a file's data", "node in a file's block")

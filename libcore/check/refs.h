@@ -15,6 +15,7 @@
 /* Who points.  What one kind holds, certain others must not. */
 enum cdx_ref_class {
 	CDX_REF_NODE,		/* a node, an inode or the record, to a node */
+	CDX_REF_SPACE,		/* the same, to one of the space tree's own */
 	CDX_REF_DATA,		/* an extent, to blocks */
 	CDX_REF_LIMBO,		/* a RUN or TREE of limbo, to grains that nothing else points to */
 	CDX_REF_DROP,		/* a DROP of limbo, to data */

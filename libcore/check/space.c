@@ -2,6 +2,7 @@
 /* Pass 5: the space tree (FORMAT 7), and every reference count against the pointers (I3). */
 #include "check/space.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "check/item.h"
@@ -211,7 +212,7 @@ enum { STRETCH_COUNT, STRETCH_USE, STRETCHES };
 static bool find_conflict(const uint64_t depth[CDX_REF_CLASSES], enum cdx_problem *problem)
 {
 	uint64_t data = depth[CDX_REF_DATA] + depth[CDX_REF_DROP];
-	uint64_t files = depth[CDX_REF_NODE] + depth[CDX_REF_DATA];
+	uint64_t nodes = depth[CDX_REF_NODE] + depth[CDX_REF_SPACE], files = nodes + depth[CDX_REF_DATA];
 
 	if (depth[CDX_REF_LIMBO] > 1 || (depth[CDX_REF_LIMBO] && depth[CDX_REF_DROP]))
 		*problem = CDX_P_LIMBO_OVERLAP;
@@ -221,7 +222,7 @@ static bool find_conflict(const uint64_t depth[CDX_REF_CLASSES], enum cdx_proble
 		*problem = CDX_P_RESERVE_OVERLAP;
 	else if (depth[CDX_REF_RESERVE] && files + data)
 		*problem = CDX_P_RESERVE_IN_USE;
-	else if (depth[CDX_REF_NODE] && data)
+	else if (nodes && data)
 		*problem = CDX_P_NODE_IN_DATA;
 	else
 		return false;
@@ -304,11 +305,55 @@ static int count_regions(const struct cdx_super *super, struct cdx_refs *refs)
 	return ret;
 }
 
+/* ---- what they should be ------------------------------------------------------------ */
+
+static int note_counted(struct cdx_recount *recount, uint64_t start, uint64_t count, bool left)
+{
+	struct cdx_counted *last = recount->n ? &recount->run[recount->n - 1] : NULL;
+	int ret;
+
+	if (last && last->count == count && last->left == left)
+		return 0;
+	ret = cdx_array_grow(&recount->run, &recount->capacity, recount->n, sizeof(*recount->run));
+	if (!ret)
+		recount->run[recount->n++] = (struct cdx_counted){start, count, left};
+	return ret;
+}
+
+int cdx_check_recount(struct cdx_check *ck, struct cdx_recount *recount)
+{
+	struct cdx_refs *refs = &ck->trees->refs;
+	uint64_t depth[CDX_REF_CLASSES], next;
+	int ret = 0;
+
+	for (int class = 0; class < CDX_REF_CLASSES; class++)
+		refs->set[class].started = refs->set[class].ended = 0;
+	for (uint64_t at = 0; at < ck->super.grains && !ret; at = next) {
+		enum cdx_problem problem;
+		uint64_t count = 0;
+
+		cdx_refs_sweep(refs, at, depth, &next);
+		/* What the tree has had, and nothing else has, is left with it. */
+		for (int class = 0; class < CDX_REF_CLASSES; class++)
+			count += class == CDX_REF_SPACE ? 0 : depth[class];
+		if (count)
+			depth[CDX_REF_SPACE] = 0;
+		if (find_conflict(depth, &problem))
+			return -EUCLEAN;
+		ret = note_counted(recount, at, count ? count : depth[CDX_REF_SPACE] != 0,
+				   !count && depth[CDX_REF_SPACE]);
+	}
+	recount->unwritten_blocks = ck->trees->unwritten_blocks;
+	recount->unwritten_extents = ck->trees->unwritten_extents;
+	return ret;
+}
+
 int cdx_check_space(struct cdx_check *ck)
 {
 	struct runs runs = {0};
 	int ret;
 
+	ck->in_space = true;
 	progress(ck, 0);
 	ret = walk_space(ck, &runs);
 	if (!ret)
@@ -321,5 +366,6 @@ int cdx_check_space(struct cdx_check *ck)
 		progress(ck, ck->super.grains);
 	}
 	free(runs.run);
+	ck->in_space = false;
 	return ret;
 }

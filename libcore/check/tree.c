@@ -487,6 +487,13 @@ static int meet_base(struct cdx_check *ck, const struct cdx_walk *walk, const st
 	return 0;
 }
 
+static enum cdx_ref_class class_of(const struct link *link)
+{
+	if (link->limbo)
+		return CDX_REF_LIMBO;
+	return link->kind == CDX_KIND_SPACE ? CDX_REF_SPACE : CDX_REF_NODE;
+}
+
 static int meet(struct cdx_check *ck, struct cdx_walk *walk, const struct link *link,
 		struct cdx_view *view, enum meeting *meeting)
 {
@@ -505,8 +512,7 @@ static int meet(struct cdx_check *ck, struct cdx_walk *walk, const struct link *
 	}
 	ret = seen_find_or_add(ck, walk, link, &view->index);
 	if (!ret && !link->borrowed && !link->base)
-		ret = cdx_refs_add(&ck->trees->refs, link->limbo ? CDX_REF_LIMBO : CDX_REF_NODE,
-				   link->grain, 1, view->index);
+		ret = cdx_refs_add(&ck->trees->refs, class_of(link), link->grain, 1, view->index);
 	if (ret)
 		return ret;
 	seen = &ck->trees->seen.nodes[view->index];

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 
 #include "base/err.h"
-#include "txn/txn.h"
+#include "repair/space.h"
 
 static bool says(const struct cdx_device *device, uint64_t offset, const struct cdx_disk_super *disk)
 {
@@ -45,14 +45,25 @@ static int mend_super(struct cdx_device *device, const struct cdx_super *super, 
 	return cdx_pmem_fence(&device->pm);
 }
 
+static int rebuild(struct cdx_txn *txn, const struct cdx_repair_media *what, struct cowdax_error *error)
+{
+	if (txn->committed.transaction != what->transaction)
+		return cdx_error(error, -EBUSY, "%s: somebody has changed it since it was checked",
+				 txn->device->path);
+	return what->recount ? cdx_repair_space(txn, what->recount) : 0;
+}
+
 /* A commit has the copies of the slot before it agree, and writes both of the other one (R1, R3). */
-static int mend_slots(struct cdx_device *device, const struct cdx_super *super, struct cowdax_error *error)
+static int mend_commit(struct cdx_device *device, const struct cdx_super *super,
+		       const struct cdx_repair_media *what, struct cowdax_error *error)
 {
 	struct cdx_txn txn;
 	int ret = cdx_txn_init(&txn, device, super);
 
 	if (!ret)
-		ret = cdx_txn_begin(&txn, error);
+		ret = cdx_txn_begin_undrained(&txn, error);
+	if (!ret)
+		ret = rebuild(&txn, what, error);
 	if (!ret)
 		ret = cdx_txn_commit(&txn, error);
 	cdx_txn_exit(&txn);
@@ -72,7 +83,7 @@ static int mend(struct cdx_device *device, const struct cdx_repair_media *what, 
 		ret = cdx_device_map(device, device->path, super.size, error);
 	if (!ret)
 		ret = mend_super(device, &super, backup, what->choose);
-	return ret || !what->slots ? ret : mend_slots(device, &super, error);
+	return ret || !what->commit ? ret : mend_commit(device, &super, what, error);
 }
 
 int cdx_repair_media(const char *path, const struct cdx_repair_media *what, struct cowdax_error *error)

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "check/problem.h"
+#include "check/check.h"
+#include "check/space.h"
 #include "repair/media.h"
 
 /* What is mended is found first, in pass 1: so many are kept, and the others told of at once. */
@@ -56,26 +57,43 @@ static enum cdx_mending mending_of(const struct cowdax_problem *problem)
 	return cdx_problem_table[i].mending;
 }
 
-static bool is_mended(const struct cowdax_problem *problem, bool choose)
-{
-	enum cdx_mending mending = mending_of(problem);
-
-	return problem->severity > COWDAX_NOTE && (mending == CDX_SAFE || (mending == CDX_CHOICE && choose));
-}
-
-/* Whether there is anything that would be mended, and whether nothing else is wrong. */
-static bool judge(const struct findings *findings, bool choose, bool *alone)
+/*
+ * Whether there is anything that would be mended, in what is checked first or by a commit; and
+ * whether there may be one: not where it would build on damage, nor give up what nobody chose to.
+ */
+static bool judge(const struct findings *findings, bool choose, bool beyond, bool *commit)
 {
 	bool any = false;
 
-	*alone = !findings->not_kept;
+	*commit = !beyond;
 	for (size_t i = 0; i < findings->n; i++) {
-		bool mended = is_mended(&findings->problem[i], choose);
+		enum cdx_mending mending = mending_of(&findings->problem[i]);
 
-		any = any || mended;
-		*alone = *alone && (mended || findings->problem[i].severity == COWDAX_NOTE);
+		if (findings->problem[i].severity == COWDAX_NOTE)
+			continue;
+		any = any || mending == CDX_SAFE || (mending == CDX_CHOICE && choose) ||
+		      (mending == CDX_IN_SPACE && !beyond);
+		*commit = *commit && (mending != CDX_CHOICE || choose);
 	}
 	return any;
+}
+
+/* What the check leaves for the repair. */
+struct checked {
+	bool beyond;
+	struct cdx_recount recount;
+};
+
+static int take_counts(void *arg, struct cdx_check *ck)
+{
+	struct checked *checked = arg;
+	int ret = 0;
+
+	checked->beyond = ck->beyond;
+	if (!ck->beyond && !ck->summary.clean)
+		ret = cdx_check_recount(ck, &checked->recount);
+	checked->beyond |= ret == -EUCLEAN;
+	return ret == -EUCLEAN ? 0 : ret;
 }
 
 static bool same(const struct cowdax_problem *a, const struct cowdax_problem *b)
@@ -112,7 +130,7 @@ static uint64_t tell(const struct cowdax_check_options *options, struct findings
 }
 
 static int check(const char *path, const struct cowdax_check_options *options, struct findings *findings,
-		 struct cowdax_check_summary *summary, struct cowdax_error *error)
+		 struct checked *checked, struct cowdax_check_summary *summary, struct cowdax_error *error)
 {
 	struct cowdax_check_options how = *options;
 	int ret;
@@ -122,27 +140,46 @@ static int check(const char *path, const struct cowdax_check_options *options, s
 		return -ENOMEM;
 	how.problem = keep;
 	how.problem_arg = findings;
-	ret = cowdax_check(path, &how, summary, error);
+	*checked = (struct checked){.beyond = true};
+	ret = cdx_check_image(path, &how, take_counts, checked, summary, error);
 	return ret || !findings->failed ? ret : -ENOMEM;
 }
 
+/* Whether any problem is one of the space tree's, which then is made anew. */
+static bool wants_recount(const struct findings *findings)
+{
+	for (size_t i = 0; i < findings->n; i++) {
+		const struct cdx_problem_info *info = cdx_problem_table;
+
+		while (strcmp(info->code, findings->problem[i].code) != 0)
+			info++;
+		if (info->severity > COWDAX_NOTE && (info->pass == 5 || info->mending == CDX_IN_SPACE))
+			return true;
+	}
+	return findings->not_kept;
+}
+
 static int mend(const char *path, const struct cowdax_repair_options *options, struct findings *before,
-		struct cowdax_check_summary *summary, struct cowdax_error *error)
+		struct checked *checked, struct cowdax_check_summary *summary, struct cowdax_error *error)
 {
 	struct cdx_repair_media what = {
 		.fs_offset = options->check.fs_offset,
 		.backup_super = options->check.backup_super,
 		.choose = options->choose,
+		.recount = wants_recount(before) ? &checked->recount : NULL,
+		.transaction = summary->transaction,
 	};
 	struct findings now = {0};
-	bool any = judge(before, options->choose, &what.slots);
+	struct checked then = {0};
+	bool any = judge(before, options->choose, checked->beyond, &what.commit);
 	int ret = any ? cdx_repair_media(path, &what, error) : 0;
 
 	if (any && !ret)
-		ret = check(path, &options->check, &now, summary, error);
+		ret = check(path, &options->check, &now, &then, summary, error);
 	/* Of those that were found before it is told what has become of them, whatever else has happened. */
 	summary->fixed = tell(&options->check, before, any && !ret ? &now : NULL);
 	summary->problems += summary->fixed;
+	free(then.recount.run);
 	forget(&now);
 	return ret;
 }
@@ -151,12 +188,14 @@ int cowdax_repair(const char *path, const struct cowdax_repair_options *options,
 		  struct cowdax_check_summary *summary, struct cowdax_error *error)
 {
 	struct findings before = {.others = &options->check};
+	struct checked checked = {0};
 	int ret;
 
 	cdx_error_begin(error);
-	ret = check(path, &options->check, &before, summary, error);
+	ret = check(path, &options->check, &before, &checked, summary, error);
 	if (!ret)
-		ret = mend(path, options, &before, summary, error);
+		ret = mend(path, options, &before, &checked, summary, error);
+	free(checked.recount.run);
 	forget(&before);
 	return cdx_error_end(error, ret, path);
 }
