@@ -619,11 +619,13 @@ static const char *change(struct law *law)
 /*
  * The same damage, seen later.  A file with a link too many that loses its only name has that link left.
  * Where a file has bytes in blocks past its end, they are past it still when that comes to be within one.
+ * Of a directory that has two names, or is an orphan and has one, a name is left when it goes.
  */
 static bool is_same_damage(const struct verdict *before, const char *code)
 {
 	static const struct { const char *code, *was; } later[] = {
 		{"inode-orphan", "inode-links"}, {"eof-not-zero", "extent-past-eof"},
+		{"dirent-dangling", "dir-links"}, {"dirent-dangling", "orphan-linked"},
 	};
 
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
@@ -646,9 +648,47 @@ static const char *judge_after(struct law *law)
 		return NULL;
 	for (unsigned int i = 0; i < law->after.count; i++) {
 		if (!is_same_damage(&law->before, law->after.codes[i]))
-			return breach("it became worse: %s", law->after.codes[i]);
+			return breach("it became worse: %s, after %s", law->after.codes[i],
+				      law->before.count ? law->before.codes[0] : "nothing");
 	}
 	return untouched_stand(law);
+}
+
+/* A repair, of a copy: nothing new is wrong, what it says is so, and every file is as it was. */
+static const char *repaired(struct law *law, const struct image *image)
+{
+	struct cowdax_open_options how = {.flags = COWDAX_RDONLY | COWDAX_NO_WAIT, .fs_offset = OFFSET};
+	struct cowdax_repair_options options = {.check = {.fs_offset = OFFSET}, .choose = image->size & 8192};
+	struct cowdax_check_summary summary;
+	struct cowdax_error error = {0};
+	const char *wrong = NULL;
+	struct verdict after;
+	char path[300];
+	int ret;
+
+	snprintf(path, sizeof(path), "%s.repaired", law->path);
+	store_case(image, path);
+	ret = cowdax_repair(path, &options, &summary, &error);
+	if (ret && !error.text[0])
+		wrong = breach("repairing failed without saying why (%s)", strerror(-ret));
+	if (!wrong)
+		wrong = check(path, &after);
+	if (!wrong && law->before.opened && (!after.opened || (!ret && after.clean != summary.clean)))
+		wrong = breach("after a repair the checker sees something else than that did");
+	for (unsigned int i = 0; !wrong && law->before.opened && i < after.count; i++)
+		if (!has_code(&law->before, after.codes[i]))
+			wrong = breach("a repair made it worse: %s", after.codes[i]);
+	if (!wrong && law->could_open && cowdax_open(path, &how, &law->fs, &error))
+		wrong = breach("after a repair it cannot be opened: %s", error.text);
+	else if (!wrong && law->could_open) {
+		for (unsigned int i = 0; i < law->files.count && !wrong; i++)
+			wrong = compare_file(law->fs, &law->files.file[i], "after a repair");
+		cowdax_close(law->fs);
+	}
+	if (!wrong)
+		wrong = margins_stand(image, path);
+	unlink(path);
+	return wrong;
 }
 
 static const char *judge(struct law *law, const struct image *image)
@@ -672,7 +712,9 @@ static const char *judge(struct law *law, const struct image *image)
 	} else if (law->before.clean) {
 		return breach("clean, yet it cannot be opened: %s", law->error.text);
 	}
-	wrong = dry_run(law, image);
+	wrong = repaired(law, image);
+	if (!wrong)
+		wrong = dry_run(law, image);
 	if (!wrong)
 		wrong = change(law);
 	if (!wrong)
