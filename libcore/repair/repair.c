@@ -9,7 +9,7 @@
 
 #include "base/err.h"
 #include "check/check.h"
-#include "check/space.h"
+#include "check/recount.h"
 #include "repair/media.h"
 
 /* What is mended is found first, in pass 1: so many are kept, and the others told of at once. */

@@ -2,7 +2,7 @@
 #ifndef CDX_REPAIR_SPACE_H
 #define CDX_REPAIR_SPACE_H
 
-#include "check/space.h"
+#include "check/recount.h"
 #include "txn/txn.h"
 
 /*
