@@ -106,12 +106,10 @@ static int open_image(struct cowdax *fs, const struct cowdax_open_options *optio
 		return ret;
 	fs->backup_super = fs->flags & COWDAX_BACKUP_SUPER;
 	ret = cdx_super_read(&fs->device, &fs->backup_super, &fs->super, fs->path, error);
+	if (!ret && !(fs->flags & COWDAX_RDONLY))
+		ret = cdx_super_changeable(&fs->super, fs->path, error);
 	if (ret)
 		return ret;
-	if (fs->super.ro_compat && !(fs->flags & COWDAX_RDONLY))
-		return cdx_error(error, -EROFS,
-				 "%s: has features that this program can only read (%#" PRIx64 ")", fs->path,
-				 fs->super.ro_compat);
 	ret = cdx_device_map(&fs->device, fs->path, fs->super.size, error);
 	if (!ret)
 		ret = watch_forks(fs);

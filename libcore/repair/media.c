@@ -2,8 +2,6 @@
 /* Superblocks and commit slots that are lost are made again from their copies (FORMAT 2.1 and 4). */
 #include "repair/media.h"
 
-#include <inttypes.h>
-
 #include "base/err.h"
 #include "repair/space.h"
 
@@ -76,9 +74,8 @@ static int mend(struct cdx_device *device, const struct cdx_repair_media *what, 
 	struct cdx_super super;
 	int ret = cdx_super_read(device, &backup, &super, device->path, error);
 
-	if (!ret && super.ro_compat)
-		ret = cdx_error(error, -EROFS, "%s: has features that this program can only read (%#" PRIx64 ")",
-				device->path, super.ro_compat);
+	if (!ret)
+		ret = cdx_super_changeable(&super, device->path, error);
 	if (!ret)
 		ret = cdx_device_map(device, device->path, super.size, error);
 	if (!ret)

@@ -48,13 +48,13 @@ static void keep(void *arg, const struct cowdax_problem *problem)
 	findings->problem[findings->n++].path = path;
 }
 
-static enum cdx_mending mending_of(const struct cowdax_problem *problem)
+static const struct cdx_problem_info *info_of(const struct cowdax_problem *problem)
 {
-	size_t i = 0;
+	const struct cdx_problem_info *info = cdx_problem_table;
 
-	while (strcmp(cdx_problem_table[i].code, problem->code) != 0)
-		i++;
-	return cdx_problem_table[i].mending;
+	while (strcmp(info->code, problem->code) != 0)
+		info++;
+	return info;
 }
 
 /*
@@ -67,7 +67,7 @@ static bool judge(const struct findings *findings, bool choose, bool beyond, boo
 
 	*commit = !beyond;
 	for (size_t i = 0; i < findings->n; i++) {
-		enum cdx_mending mending = mending_of(&findings->problem[i]);
+		enum cdx_mending mending = info_of(&findings->problem[i])->mending;
 
 		if (findings->problem[i].severity == COWDAX_NOTE)
 			continue;
@@ -129,6 +129,7 @@ static uint64_t tell(const struct cowdax_check_options *options, struct findings
 	return fixed;
 }
 
+/* @checked is NULL where nothing is going to be repaired after it. */
 static int check(const char *path, const struct cowdax_check_options *options, struct findings *findings,
 		 struct checked *checked, struct cowdax_check_summary *summary, struct cowdax_error *error)
 {
@@ -140,8 +141,7 @@ static int check(const char *path, const struct cowdax_check_options *options, s
 		return -ENOMEM;
 	how.problem = keep;
 	how.problem_arg = findings;
-	*checked = (struct checked){.beyond = true};
-	ret = cdx_check_image(path, &how, take_counts, checked, summary, error);
+	ret = cdx_check_image(path, &how, checked ? take_counts : NULL, checked, summary, error);
 	return ret || !findings->failed ? ret : -ENOMEM;
 }
 
@@ -149,10 +149,8 @@ static int check(const char *path, const struct cowdax_check_options *options, s
 static bool wants_recount(const struct findings *findings)
 {
 	for (size_t i = 0; i < findings->n; i++) {
-		const struct cdx_problem_info *info = cdx_problem_table;
+		const struct cdx_problem_info *info = info_of(&findings->problem[i]);
 
-		while (strcmp(info->code, findings->problem[i].code) != 0)
-			info++;
 		if (info->severity > COWDAX_NOTE && (info->pass == 5 || info->mending == CDX_IN_SPACE))
 			return true;
 	}
@@ -170,16 +168,14 @@ static int mend(const char *path, const struct cowdax_repair_options *options, s
 		.transaction = summary->transaction,
 	};
 	struct findings now = {0};
-	struct checked then = {0};
 	bool any = judge(before, options->choose, checked->beyond, &what.commit);
 	int ret = any ? cdx_repair_media(path, &what, error) : 0;
 
 	if (any && !ret)
-		ret = check(path, &options->check, &now, &then, summary, error);
+		ret = check(path, &options->check, &now, NULL, summary, error);
 	/* Of those that were found before it is told what has become of them, whatever else has happened. */
 	summary->fixed = tell(&options->check, before, any && !ret ? &now : NULL);
 	summary->problems += summary->fixed;
-	free(then.recount.run);
 	forget(&now);
 	return ret;
 }
@@ -188,7 +184,7 @@ int cowdax_repair(const char *path, const struct cowdax_repair_options *options,
 		  struct cowdax_check_summary *summary, struct cowdax_error *error)
 {
 	struct findings before = {.others = &options->check};
-	struct checked checked = {0};
+	struct checked checked = {.beyond = true};	/* as long as not all has been looked at */
 	int ret;
 
 	cdx_error_begin(error);

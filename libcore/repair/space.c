@@ -6,8 +6,6 @@
  */
 #include "repair/space.h"
 
-#include <errno.h>
-
 #define LIKELY_PER_LEAF 16	/* runs, in the worst case of how the tree splits, at the smallest node */
 #define NOWHERE UINT64_MAX
 #define SPARE_NODES 64		/* for what the commit itself changes */
@@ -57,7 +55,7 @@ static int put_run(struct rebuilding *re, uint64_t start, uint64_t end, uint64_t
 	return cdx_tree_insert(&re->txn->space.tree, &item, sizeof(item));
 }
 
-/* One that the pool is taken out of comes in up to three parts. */
+/* One that the pool is taken out of, from its start, comes in up to two parts. */
 static int put_runs(struct rebuilding *re)
 {
 	int ret = 0;

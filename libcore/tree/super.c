@@ -207,6 +207,14 @@ int cdx_super_read(const struct cdx_device *device, bool *backup, struct cdx_sup
 	return 0;
 }
 
+int cdx_super_changeable(const struct cdx_super *super, const char *name, struct cowdax_error *error)
+{
+	if (!super->ro_compat)
+		return 0;
+	return cdx_error(error, -EROFS, "%s: has features that this program can only read (%#" PRIx64 ")", name,
+			 super->ro_compat);
+}
+
 /* ---- slots ------------------------------------------------------------------------ */
 
 static uint32_t slot_crc(const struct cdx_super *super, const struct cdx_disk_commit *slot, size_t length)

@@ -34,6 +34,8 @@ int cdx_super_derive(struct cdx_super *super);
  */
 int cdx_super_read(const struct cdx_device *device, bool *backup, struct cdx_super *super,
 		   const char *name, struct cowdax_error *error);
+/* Whether this program may change such a filesystem: 0, or -EROFS for features that it can only read. */
+int cdx_super_changeable(const struct cdx_super *super, const char *name, struct cowdax_error *error);
 /* Find a backup that counts, whatever the superblock says: 0 or -ENOENT. */
 int cdx_super_find_backup(const struct cdx_device *device, struct cdx_super *super);
 /* Whether the slots on @device are those of @super (FORMAT 2.1): 0, or -EUCLEAN. */

@@ -49,11 +49,16 @@ static void empty_commit(struct parts *parts)
 	image_commit(&parts->image);
 }
 
-static void store(struct parts *parts, size_t length)
+static void stream(const struct parts *parts, size_t length)
 {
 	unsigned char *block = parts->floor.map + random_below(parts->floor.blocks) * BLOCK;
 
 	pmem_memcpy(block, pattern, length, PMEM_F_MEM_NONTEMPORAL | PMEM_F_MEM_NODRAIN);
+}
+
+static void store(const struct parts *parts, size_t length)
+{
+	stream(parts, length);
 	pmem_drain();
 }
 
@@ -65,13 +70,6 @@ static void store_node(struct parts *parts)
 static void store_line(struct parts *parts)
 {
 	store(parts, 64);
-}
-
-static void stream(const struct parts *parts, size_t length)
-{
-	unsigned char *block = parts->floor.map + random_below(parts->floor.blocks) * BLOCK;
-
-	pmem_memcpy(block, pattern, length, PMEM_F_MEM_NONTEMPORAL | PMEM_F_MEM_NODRAIN);
 }
 
 /*

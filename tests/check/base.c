@@ -137,3 +137,12 @@ void make_base(enum base base, const char *path)
 		fill_deep(&maker);
 	cowdax_close(maker.fs);
 }
+
+void load_bases(struct image bases[2], const char *path)
+{
+	for (int base = PLAIN; base <= DEEP; base++) {
+		make_base(base, path);
+		image_load(&bases[base], path);
+	}
+	unlink(path);
+}

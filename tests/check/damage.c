@@ -28,7 +28,7 @@ struct outcome {
 };
 
 static const struct damage *const tables[] = {
-	media_damages, node_damages, file_damages, held_damages, space_damages, amend_damages,
+	EVERY_DAMAGE,
 };
 
 static void note_problem(void *arg, const struct cowdax_problem *problem)

@@ -30,8 +30,12 @@ struct damage {
 
 extern const struct damage media_damages[], node_damages[], file_damages[], held_damages[],
 	space_damages[], amend_damages[];
+/* All that there are, for a table of tables. */
+#define EVERY_DAMAGE media_damages, node_damages, file_damages, held_damages, space_damages, amend_damages
 
 /* Make a clean image at @path; dies when that fails. */
 void make_base(enum base base, const char *path);
+/* Both of them, made at @path one after the other. */
+void load_bases(struct image bases[2], const char *path);
 
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "check/problem.h"
 #include "damage.h"
 #include "pmem/pmem.h"
 
@@ -57,14 +58,7 @@ static void forget_journal(void)
 }
 
 static const struct damage *const tables[] = {
-	media_damages, node_damages, file_damages, held_damages, space_damages, amend_damages,
-};
-
-enum mending { LEFT, SAFE, CHOICE, IN_SPACE };
-
-static const struct { const char *code; enum cowdax_severity severity; enum mending mending; } codes[] = {
-#define P(id, code, severity, pass, repair, message, damage) {code, COWDAX_##severity, repair},
-#include "check/problem_list.h"
+	EVERY_DAMAGE,
 };
 
 struct outcome {
@@ -85,14 +79,14 @@ enum verdict { NO, YES, MAYBE };
 
 static enum verdict is_mended(const char *code, bool choose)
 {
-	size_t i = 0;
+	const struct cdx_problem_info *info = cdx_problem_table;
 
-	while (strcmp(codes[i].code, code) != 0)
-		if (++i == sizeof(codes) / sizeof(codes[0]))
+	while (strcmp(info->code, code) != 0)
+		if (++info == cdx_problem_table + CDX_P_COUNT)
 			die("%s: no such code", code);
-	if (codes[i].severity == COWDAX_NOTE || codes[i].mending == LEFT)
+	if (info->severity == COWDAX_NOTE || info->mending == CDX_LEFT)
 		return NO;
-	return codes[i].mending == IN_SPACE ? MAYBE : codes[i].mending == SAFE || choose ? YES : NO;
+	return info->mending == CDX_IN_SPACE ? MAYBE : info->mending == CDX_SAFE || choose ? YES : NO;
 }
 
 static bool is_clean(const char *path)
@@ -321,17 +315,13 @@ static bool run_beside(const char *what, const char *beside, bool is_mended_too,
 
 int main(void)
 {
-	static const char *const names[] = {"repair-plain", "repair-deep"};
-	char paths[2][IMAGE_PATH];
+	char path[IMAGE_PATH];
 	unsigned int failed = 0, number = 0;
 	struct image bases[2];
 
 	cowdax_catch_faults();
-	for (int base = PLAIN; base <= DEEP; base++) {
-		image_path(paths[base], names[base], getpid());
-		make_base(base, paths[base]);
-		image_load(&bases[base], paths[base]);
-	}
+	image_path(path, "repair", getpid());
+	load_bases(bases, path);
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
 		for (const struct damage *damage = tables[t]; damage->what; damage++) {
 			/* Where the media goes while it is checked there is nothing to compare with. */
@@ -349,10 +339,8 @@ int main(void)
 	failed += !run_beside("a free grain too many on record", "node without magic", false, bases);
 	/* No count makes that good, and without a space tree nobody has said so yet. */
 	failed += !run_beside("no space tree", "node in a file's block", false, bases);
-	for (int base = PLAIN; base <= DEEP; base++) {
+	for (int base = PLAIN; base <= DEEP; base++)
 		image_free(&bases[base]);
-		unlink(paths[base]);
-	}
 	printf("%u repairs, %u failures\n", number, failed);
 	return failed != 0;
 }

@@ -24,7 +24,7 @@
 #define MAX_KEPT 8192		/* bytes of a bystander that are looked at */
 
 static const struct damage *const tables[] = {
-	crafted, media_damages, node_damages, file_damages, held_damages, space_damages, amend_damages,
+	crafted, EVERY_DAMAGE,
 };
 
 /* ---- verdicts --------------------------------------------------------------------- */
@@ -219,10 +219,7 @@ int main(int argc, char **argv)
 	setenv("PMEM_IS_PMEM_FORCE", "1", 1);
 	cowdax_catch_faults();
 	image_path(path, "usable", getpid());
-	for (int base = PLAIN; base <= DEEP; base++) {
-		make_base(base, path);
-		image_load(&bases[base], path);
-	}
+	load_bases(bases, path);
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
 		for (const struct damage *damage = tables[t]; damage->what; damage++) {
 			if (damage->how != AS_IS || !wanted(damage, argc, argv))

@@ -123,12 +123,7 @@ lose() {
 }
 
 @test "-p makes the space tree anew, and leaves the files as they are" {
-    make_image 16M
-    for i in {0..99}; do
-        echo "write /a --offset $((i * 8192)) --pattern 1 --length 4096"
-    done | cowdax-batch image
-    cowdax-reflink image /a /b
-    cowdax-write image /b --pattern=2 --length=4096
+    make_clones 100
     before=$(cowdax-read image /a | md5sum) clone=$(cowdax-read image /b | md5sum)
     may_be_damaged
     # The root of the space tree: the record names it at byte 80.
@@ -164,12 +159,7 @@ lose() {
 
 @test "-p, -a and -y give back what clones keep for nothing; -n, and no mode, leave it" {
     for mode in -p -a -y; do
-        make_image 64M
-        for i in {0..9}; do
-            echo "write /a --offset $((i * 8192)) --pattern 1 --length 4096"
-        done | cowdax-batch image
-        cowdax-reflink image /a /b
-        cowdax-write image /b --pattern=2 --length=4096
+        make_clones 10 64M
         cowdax-rm image /a
         cp image before
         fsck.cowdax -n image

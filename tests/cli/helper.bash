@@ -29,6 +29,16 @@ make_image() {
     mkfs.cowdax --quiet -K image "${@:2}"
 }
 
+# make_clones COUNT [SIZE]: /a of so many extents of one block, and /b, a clone with another first block.
+make_clones() {
+    make_image "${2:-16M}"
+    for ((i = 0; i < $1; i++)); do
+        echo "write /a --offset $((i * 8192)) --pattern 1 --length 4096"
+    done | cowdax-batch image
+    cowdax-reflink image /a /b
+    cowdax-write image /b --pattern=2 --length=4096
+}
+
 # complains STATUS TEXT COMMAND…: it exits with STATUS, its message on stderr has
 # TEXT in it and, but for usage errors, is one line.
 complains() {

@@ -145,12 +145,7 @@ kibibytes() {
 }
 
 @test "what a clone has replaced and nobody else has any more is told by fsck and info, and comes free" {
-    make_image 64M
-    for i in {0..9}; do
-        echo "write /a --offset $((i * 8192)) --pattern 1 --length 4096"
-    done | cowdax-batch image
-    cowdax-reflink image /a /b
-    cowdax-write image /b --pattern=2 --length=4096
+    make_clones 10 64M
     cowdax-rm image /a
     [ "$(fsck.cowdax -n --json image | jq -s '.[-1] | [.borrowing_nodes, .hidden_blocks] == [1, 1]')" = true ]
     [ "$(json .hidden_blocks cowdax-info --hidden image)" = 1 ]

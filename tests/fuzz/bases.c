@@ -172,10 +172,7 @@ void make_bases(struct image bases[BASES], const char *path)
 {
 	void (*const makers[])(const char *) = {make_limbo, make_staging_left, make_full};
 
-	for (int base = PLAIN; base <= DEEP; base++) {
-		make_base(base, path);
-		image_load(&bases[base], path);
-	}
+	load_bases(bases, path);
 	for (int i = 0; i < 3; i++) {
 		makers[i](path);
 		image_load(&bases[DEEP + 1 + i], path);

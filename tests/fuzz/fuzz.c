@@ -23,7 +23,7 @@
 #define SECONDS 120	/* that a batch may take, sanitizers included */
 
 static const struct damage *const tables[] = {
-	finds, media_damages, node_damages, file_damages, held_damages, space_damages, amend_damages,
+	finds, EVERY_DAMAGE,
 };
 
 struct fuzz {
